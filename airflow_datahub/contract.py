@@ -1,0 +1,260 @@
+"""The words that adapters and engine share: Record, Batch, Checkpoint, Run, and the bases Source, Transform, Sink.
+
+An adapter is one file with one frozen pydantic model: its fields are the YAML, its docstrings the reference.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+Record = dict[str, Any]
+"""A JSON object."""
+
+Cursor = Any
+"""Where a source can go on reading; any JSON value but null."""
+
+Trigger = Literal["manual", "cli", "rest", "schedule", "webhook", "event", "queue", "file", "replay"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TemplateMark:
+    """Marks a field whose `{{ … }}` are rendered when a run starts."""
+
+
+Templated = Annotated[T, TemplateMark()]
+"""`Templated[str]`: the only fields in which Jinja acts; in containers the values are rendered, never the keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands in a batch where a record should be that the source could not read; it becomes a reject."""
+
+    reason: str
+    payload: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records that travel together, and the position in the source behind them."""
+
+    records: list[Record]
+    """The records, in the source's order. What is not an object becomes a reject."""
+
+    cursor: Cursor | None = None
+    """Where to go on after the last record; None where the source has no position behind it (its last page): the next
+    run then reads this batch again and passes over the records that it had."""
+
+    origins: Sequence[Any] | None = None
+    """Each record as the source gave it: JSON bytes (bytes, memoryview or msgspec.Raw) or the object itself, aligned
+    with `records`; None means the records themselves. It is what `$` and rejects refer to; nobody changes it."""
+
+    size: int = 0
+    """Bytes the batch occupies, roughly: what the limits on memory and on a commit count."""
+
+    pages: int = 1
+    retries: int = 0
+    total: int | None = None
+    """Records in the whole source, where it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One record that a sink refused; `index` counts in `Batch.records` from 0."""
+
+    index: int
+    reason: str
+    field: str | None = None
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of a batch. inserted + updated + unchanged + deleted + merged + refused = records of the batch."""
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    merged: int = 0
+    """Records folded into another of the same key in this batch."""
+    refused: list[Refusal] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """How many records these counts account for."""
+        return self.inserted + self.updated + self.unchanged + self.deleted + self.merged + len(self.refused)
+
+
+CHECKPOINT_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a stream stands. It moves only with the rows, and only from `version - 1`, so that one writer wins."""
+
+    version: int
+    """Counts the commits of this stream; a commit of `version` finds `version - 1` or fails."""
+
+    owner: str
+    """Who wrote it: one value a try of a run."""
+
+    cursor: Cursor | None
+    """The source's position at the start of what is not wholly read; None is the start of the source."""
+
+    skip: int
+    """Source records behind `cursor` that are already dealt with."""
+
+    fingerprint: str
+    """Hash of the fields that give the cursor its meaning."""
+
+    counters: Mapping[str, Any]
+    """What the run has counted so far, over all its tries; JSON."""
+
+    mark: Any = None
+    format: int = CHECKPOINT_FORMAT
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What a checkpoint belongs to."""
+
+    pipeline: str
+    stream: str
+    """`<extract key>><load key>`."""
+
+    scope: str = ""
+    """Empty for the live cursor."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """An Airflow connection, read by us or handed over by Airflow. Its password and extra are never shown."""
+
+    id: str
+    type: str
+    host: str | None = None
+    login: str | None = None
+    password: str | None = field(default=None, repr=False)
+    schema: str | None = None
+    port: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Log(Protocol):
+    """An event with fields: `log.info("page_fetched", records=1000)`."""
+
+    def debug(self, event: str, **fields: Any) -> Any: ...
+    def info(self, event: str, **fields: Any) -> Any: ...
+    def warning(self, event: str, **fields: Any) -> Any: ...
+    def error(self, event: str, **fields: Any) -> Any: ...
+
+
+class Silence:
+    """A log that says nothing."""
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Say nothing."""
+
+    info = warning = error = debug
+
+
+def no_connections(connection_id: str) -> Connection:
+    """The `connections` of a run that has none."""
+    raise LookupError(f"connection {connection_id!r} is not defined")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What an adapter may know of the run it serves; all that comes from Airflow comes through here."""
+
+    pipeline: str
+    run_id: str
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """The run's `run_after`, the same in every try: what `now` means in a transform."""
+    revision: str = ""
+    trigger: Trigger = "cli"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    connections: Callable[[str], Connection] = no_connections
+    """By id. Raises ConfigurationError when there is none."""
+    log: Log = field(default_factory=Silence)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set once a stop is asked for. Waits of adapters end with it."""
+
+
+class Adapter(BaseModel):
+    """The fields are the YAML, their docstrings the documentation, the module's docstring holds the example."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True)
+
+
+class Source(Adapter):
+    """Brings records in."""
+
+    identity: ClassVar[tuple[str, ...]] = ()
+    """Fields that give the cursor its meaning: another value makes a stored cursor worthless."""
+
+    def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch] | Iterator[Batch]:
+        """Yield batches in order from the cursor (None: from the start); a plain generator runs in a thread."""
+        raise NotImplementedError
+
+
+Applied = Record | list[Record] | None
+"""A record, several (fans out), or None (filtered)."""
+
+Function = Callable[[Record], Applied]
+"""A compiled operator. It may change the top level of the record that it is given, never what is nested in it (copy the
+path that changes), and raises RejectRecord for a record that it cannot serve."""
+
+
+class Transform(Adapter):
+    """Turns one record into a record, none or several."""
+
+    def compile(self, run: Run) -> Function:
+        """The function of one record, pure over the record and the run's constants."""
+        raise NotImplementedError
+
+
+Settle = Callable[[Written], Mapping[str, Any]]
+"""Called by a sink once a batch is written and before it is made durable; stores the rejects and gives the counters
+for the checkpoint. What it raises undoes the batch."""
+
+
+class Writer(ABC):
+    """An open sink. `prepare` runs beside the `commit` of the batch before it, on another thread."""
+
+    def resume(self) -> Checkpoint | None:
+        """The stream's checkpoint; None where there is none yet, or where the sink keeps none."""
+        return None
+
+    def prepare(self, batch: Batch) -> Any:
+        """The work on a batch that needs no order: encoding, copying ahead."""
+        return batch
+
+    @abstractmethod
+    def commit(self, prepared: Any, checkpoint: Checkpoint, settle: Settle) -> Written:
+        """Write what was prepared; rows and checkpoint are durable, together, once it returns."""
+
+    def cancel(self) -> None:  # noqa: B027
+        """End what runs now, from any thread; the commit under way then raises Interrupted or RunFailed."""
+
+    def close(self) -> None:  # noqa: B027
+        """Give everything back; called once, also after an error."""
+
+
+class Sink(Adapter):
+    """Takes records out."""
+
+    keeps_checkpoint: ClassVar[bool] = True
+    """False: nothing is remembered, every run begins at the start."""
+
+    def open(self, run: Run, stream: Stream) -> Writer:
+        """Connect, and make sure that what is to be written to is there and fits."""
+        raise NotImplementedError

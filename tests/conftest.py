@@ -1,0 +1,30 @@
+"""Real servers for the tests, each started once and ended with the session."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_datahub.demo.postgres import EmbeddedPostgres
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL server of our own."""
+    with tempfile.TemporaryDirectory(prefix="datahub-postgres-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)  # root drops to another user, who must reach it
+        with EmbeddedPostgres(Path(folder, "server"), durable=False) as server:
+            yield server
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> str:
+    """The address of a fresh, empty database."""
+    return postgres.create_database(f"test_{os.getpid()}_{next(_numbers)}")
