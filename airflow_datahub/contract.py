@@ -5,14 +5,19 @@ An adapter is one file with one frozen pydantic model: its fields are the YAML, 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+from airflow_datahub.errors import ConfigurationError
 
 Record = dict[str, Any]
 """A JSON object."""
@@ -166,9 +171,13 @@ class Silence:
     info = warning = error = debug
 
 
+class UndefinedConnection(ConfigurationError, LookupError):
+    """There is no connection of that id; one that is there and cannot be used is a plain ConfigurationError."""
+
+
 def no_connections(connection_id: str) -> Connection:
     """The `connections` of a run that has none."""
-    raise LookupError(f"connection {connection_id!r} is not defined")
+    raise UndefinedConnection(f"connection {connection_id!r} is not defined")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +192,7 @@ class Run:
     trigger: Trigger = "cli"
     params: Mapping[str, Any] = field(default_factory=dict)
     connections: Callable[[str], Connection] = no_connections
-    """By id. Raises ConfigurationError when there is none."""
+    """By id. Raises UndefinedConnection, a ConfigurationError, when there is none."""
     log: Log = field(default_factory=Silence)
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once a stop is asked for. Waits of adapters end with it."""
@@ -199,11 +208,25 @@ class Source(Adapter):
     """Brings records in."""
 
     identity: ClassVar[tuple[str, ...]] = ()
-    """Fields that give the cursor its meaning: another value makes a stored cursor worthless."""
+    """Fields that give the cursor its meaning: another value makes a stored cursor worthless. A dotted name is a field
+    of a field."""
+
+    def fingerprint(self) -> str:
+        """Hash of the identity fields, defaults included; kept with the cursor and compared before it is used."""
+        wanted: dict[str, Any] = {}
+        for name in self.identity:
+            *parents, last = name.split(".")
+            reduce(lambda level, parent: level.setdefault(parent, {}), parents, wanted)[last] = True
+        values = self.model_dump(mode="json", include=wanted)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch] | Iterator[Batch]:
         """Yield batches in order from the cursor (None: from the start); a plain generator runs in a thread."""
         raise NotImplementedError
+
+    def notes(self) -> list[str]:
+        """What a person should know of these settings before they run; `plan` shows it."""
+        return []
 
 
 Applied = Record | list[Record] | None
@@ -254,6 +277,10 @@ class Sink(Adapter):
 
     keeps_checkpoint: ClassVar[bool] = True
     """False: nothing is remembered, every run begins at the start."""
+
+    def asset(self) -> tuple[str, str] | None:
+        """Name and URI of what is written to, as the spec alone tells them; None where there is nothing to name."""
+        return None
 
     def open(self, run: Run, stream: Stream) -> Writer:
         """Connect, and make sure that what is to be written to is there and fits."""

@@ -50,6 +50,9 @@ class SpecError(DatahubError):
 class RunError(DatahubError):
     """Something went wrong while records moved. The engine adds pipeline and step."""
 
+    step: str | None = None
+    """The step, where the place that raises knows better than the engine."""
+
 
 class ConfigurationError(RunError):
     """A person must act: credentials, rights, a missing table, column or extra. Never retried."""

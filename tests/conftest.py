@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
+from tests.world import World
 
 _numbers = itertools.count()
 
@@ -28,3 +30,16 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 def database(postgres: EmbeddedPostgres) -> str:
     """The address of a fresh, empty database."""
     return postgres.create_database(f"test_{os.getpid()}_{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def mock_api() -> Iterator[MockApi]:
+    """10,000 events with repeats; no faults."""
+    with MockApi(events=10_000) as api:
+        yield api
+
+
+@pytest.fixture
+def world(tmp_path: Path, database: str, mock_api: MockApi) -> World:
+    """The events pipeline's world: a home, a database, the mock API."""
+    return World(tmp_path, database, mock_api)

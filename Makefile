@@ -1,0 +1,48 @@
+# `make demo` and `make test` are all that a newcomer needs; both set up what they use.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: help setup demo test soak bench check screenshot lock clean
+
+help:  ## show these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ready  ## make .venv with the pinned versions; does nothing when nothing changed
+
+$(VENV)/.ready: requirements.txt requirements-installer.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-installer.txt
+	@echo "installing the pinned versions into $(VENV)"
+	@$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements.txt
+	@$(VENV)/bin/uv pip install --quiet --python $(PY) --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## a mock API through real Airflow into real PostgreSQL; KEEP=1 leaves it running
+	@$(PY) -m airflow_datahub.demo
+
+test: setup check  ## all tests, against real servers that they start themselves
+	@$(PY) -m pytest
+
+check: setup  ## style, types and the direction of imports
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --quiet --check .
+	@$(VENV)/bin/mypy --no-error-summary
+	@$(VENV)/bin/lint-imports --no-cache > /dev/null || $(VENV)/bin/lint-imports --no-cache
+
+soak: setup  ## the kill tests with their full counts
+	@DATAHUB_KILLS=10 $(PY) -m pytest -m kill
+
+bench: setup  ## our speed against a reference written by hand, interleaved
+	@$(PY) -m bench
+
+screenshot: setup  ## the picture of the DAG in Airflow's UI for the README; needs Chromium
+	@$(PY) docs/screenshot.py
+
+lock: setup  ## pin the newest versions that fit
+	@$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --extra dev pyproject.toml -o requirements.txt --custom-compile-command "make lock"
+	@echo "uv" | $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes - -o requirements-installer.txt --custom-compile-command "make lock"
+
+clean:  ## remove what demo, tests and tools left
+	rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -1,0 +1,55 @@
+"""Fill a field that is missing or null with a fixed value.
+
+Example:
+    default: {field: country, value: DE}
+
+Given:
+    - {id: a, country: FR}
+    - {id: b, country: null}
+    - {id: c}
+
+Gives:
+    - {id: a, country: FR}
+    - {id: b, country: DE}
+    - {id: c, country: DE}
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from airflow_datahub.conditions.values import Constant
+from airflow_datahub.contract import Function, Record, Run, Transform
+from airflow_datahub.paths import MISSING, FieldPath, getter, parse, setter
+
+
+class Default(Transform):
+    field: FieldPath
+    """The field that is filled; objects on the way to it are made."""
+
+    value: Constant
+    """The value: any JSON. A list or an object is copied into each record."""
+
+    def compile(self, run: Run) -> Function:
+        value = self.value
+        names = parse(self.field)
+        if len(names) == 1 and not isinstance(value, list | dict):
+            return _top_level(names[0], value)
+        get, put = getter(self.field), setter(self.field)
+
+        def fill(record: Record) -> Record:
+            found = get(record)
+            if found is None or found is MISSING:
+                put(record, deepcopy(value))
+            return record
+
+        return fill
+
+
+def _top_level(name: str, value: object) -> Function:
+    def fill(record: Record) -> Record:
+        if record.get(name) is None:
+            record[name] = value
+        return record
+
+    return fill

@@ -1,0 +1,43 @@
+"""Keep or drop records by a condition.
+
+Example:
+    filter: {keep: {field: type, ne: heartbeat}}
+
+Given:
+    - {id: a, type: click}
+    - {id: b, type: heartbeat}
+
+Gives:
+    - {id: a, type: click}
+"""
+
+from __future__ import annotations
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from airflow_datahub.conditions import Condition
+from airflow_datahub.contract import Function, Run, Transform
+
+
+class Filter(Transform):
+    keep: Condition | None = None
+    """Records of which this holds go on, all others are filtered out."""
+
+    drop: Condition | None = None
+    """Instead of `keep`: records of which this holds are filtered out."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Filter:
+        if (self.keep is None) is (self.drop is None):
+            raise PydanticCustomError("filter", "takes `keep` or `drop`, one of them")
+        return self
+
+    def compile(self, run: Run) -> Function:
+        if self.keep is not None:
+            keeps = self.keep.compile()
+            return lambda record: record if keeps(record) else None
+        if self.drop is None:
+            raise ValueError("takes `keep` or `drop`, one of them")
+        drops = self.drop.compile()
+        return lambda record: None if drops(record) else record

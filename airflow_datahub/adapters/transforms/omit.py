@@ -1,0 +1,35 @@
+"""Keep every field but the ones that are named.
+
+Example:
+    omit: {fields: [internal, user.email]}
+
+Given:
+    - {id: a, internal: 7, user: {name: Ada, email: ada@example.com}}
+
+Gives:
+    - {id: a, user: {name: Ada}}
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from airflow_datahub.contract import Function, Record, Run, Transform
+from airflow_datahub.paths import FieldPath, deleter
+
+
+class Omit(Transform):
+    fields: Annotated[list[FieldPath], Field(min_length=1)]
+    """The fields that are left out, one after another; one that is missing is no mistake."""
+
+    def compile(self, run: Run) -> Function:
+        deletions = [deleter(path) for path in self.fields]
+
+        def omit(record: Record) -> Record:
+            for delete in deletions:
+                delete(record)
+            return record
+
+        return omit

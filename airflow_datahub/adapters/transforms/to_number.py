@@ -1,0 +1,83 @@
+"""Turn text into a number, exactly.
+
+Text without a point or exponent becomes a whole number of any size, other text a float. Text that is no number (`1,5`,
+`0x1`, `nan`, empty, with spaces), that is too large (`1e999`) or has more digits than a float keeps is rejected.
+Numbers stay as they are; true and false are no numbers.
+
+Example:
+    to_number: {field: amount}
+
+Given:
+    - {id: a, amount: "12"}
+    - {id: b, amount: "1.50"}
+    - {id: c, amount: null}
+
+Gives:
+    - {id: a, amount: 12}
+    - {id: b, amount: 1.5}
+    - {id: c, amount: null}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from airflow_datahub.conditions.numbers import decimal_of, number_of
+from airflow_datahub.conditions.values import kind_of, shown
+from airflow_datahub.contract import Function, Run, Transform
+from airflow_datahub.errors import RejectRecord
+from airflow_datahub.paths import FieldPath, converter
+
+_SHORT = 4300
+"""Digits that Python reads without refusing."""
+
+
+class ToNumber(Transform):
+    field: FieldPath
+    """The field that is turned into a number."""
+
+    to: FieldPath | None = None
+    """The field that gets the number; left out, it is the same one."""
+
+    decimal: bool = False
+    """Give a decimal number, which keeps every digit ("1.50" stays 1.50), instead of a float or whole number."""
+
+    required: bool = False
+    """Reject a record in which the field is missing or null."""
+
+    def compile(self, run: Run) -> Function:
+        convert = _to_decimal(self.field) if self.decimal else _to_number(self.field)
+        return converter(self.field, self.to, convert, self.required)
+
+
+def _to_number(field: str) -> Callable[[Any], int | float | Decimal]:
+    def convert(value: Any) -> int | float | Decimal:
+        if value.__class__ is str and value.isdecimal() and value.isascii() and len(value) < _SHORT:
+            return int(value)
+        number: int | float | Decimal = _number(value, field)
+        if number.__class__ is Decimal and value.__class__ is str:
+            raise RejectRecord(f"{field}: {shown(value)} has more digits than a float keeps; use decimal: true", field)
+        return number
+
+    return convert
+
+
+def _to_decimal(field: str) -> Callable[[Any], Decimal]:
+    def convert(value: Any) -> Decimal:
+        number = _number(value, field)
+        return Decimal(value) if value.__class__ is str else decimal_of(number)
+
+    return convert
+
+
+def _number(value: Any, field: str) -> Any:
+    kind = value.__class__
+    number = number_of(value) if kind is str else value if kind in (int, float, Decimal) else None
+    if number is None:
+        raise RejectRecord(f"{field}: {shown(value)} ({kind_of(value)}) is not a number", field)
+    if kind in (float, Decimal) and not math.isfinite(number):
+        raise RejectRecord(f"{field}: {value} is not a finite number", field)
+    return number

@@ -1,0 +1,49 @@
+"""All commands in one typer application, and what an error means for the exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from airflow_datahub.cli import lint, plan, rejects, run, schema, stubs, test
+from airflow_datahub.errors import DatahubError, Interrupted, SpecError
+
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 3
+
+application = typer.Typer(
+    name="airflow-datahub",
+    help="Data ingestion for Apache Airflow: lint, try and run pipelines written in YAML.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+application.command("lint")(lint.lint)
+application.command("test")(test.test)
+application.command("run")(run.run)
+application.command("plan")(plan.plan)
+application.command("schema")(schema.schema)
+application.command("stubs")(stubs.stubs)
+application.add_typer(rejects.application, name="rejects", help="Records that were set aside, with their reasons.")
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        application()
+    except SpecError as error:
+        print(*error.problems, sep="\n")
+        _leave(f"{len(error.problems)} problem(s)", WRONG)
+    except Interrupted as error:
+        _leave(str(error), INTERRUPTED)
+    except KeyboardInterrupt:
+        _leave("interrupted", INTERRUPTED)
+    except DatahubError as error:
+        _leave(str(error), FAILED)
+
+
+def _leave(message: str, code: int) -> None:
+    if code != INTERRUPTED:
+        print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,32 @@
+"""`airflow-datahub plan`: what a spec becomes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def plan(
+    path: Annotated[Path, typer.Argument(help="The spec.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
+) -> None:
+    """Show the stages of a pipeline: each is one Airflow task."""
+    from airflow_datahub.cli.specs import found
+    from airflow_datahub.spec import load
+    from airflow_datahub.spec import plan as planned
+
+    (spec,) = found([path])
+    result = planned(load(spec)).as_dict()
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    for stage in result["stages"]:
+        print(f"stage {stage.pop('key')}: {' → '.join(stage.pop('steps'))}")
+        notes = stage.pop("notes")
+        for name, value in stage.items():
+            if value:
+                print(f"  {name}: {value}")
+        print(*(f"  note: {note}" for note in notes), sep="\n")

@@ -1,0 +1,93 @@
+"""One DAG from one spec, one task a stage of its plan. Nothing is read but the spec, nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, Asset, Param
+
+from airflow_datahub.dag_factory import documentation
+from airflow_datahub.dag_factory.schedule import BEGINNING, timetable
+from airflow_datahub.errors import SpecError
+from airflow_datahub.operators.stage import StageOperator
+from airflow_datahub.spec import LoadStep, Pipeline, Stage, load, plan
+
+RETRY_GROWTH = 2.0
+"""Each wait before a retry is this many times the one before, with up to as much again by chance (Airflow's rule)."""
+
+
+def build(stub_file: str) -> DAG:
+    """The DAG of the spec beside a stub: `pipelines/events.yaml.py` stands for `pipelines/events.yaml`.
+
+    Raises SpecError, whose last lines name every mistake of the spec as `file:line:col: what`.
+    """
+    spec = Path(stub_file).with_suffix("")
+    try:
+        return dag_of(load(spec))
+    except SpecError as error:
+        raise short(error, f"{spec.parent.name}/{spec.name}") from None
+
+
+def short(error: SpecError, name: str) -> SpecError:
+    """The same problems under a name that does not depend on where this machine keeps its DAGs."""
+    return SpecError([replace(problem, file=name) for problem in error.problems])
+
+
+def dag_of(pipeline: Pipeline) -> DAG:
+    """The DAG of a pipeline; the same one each time."""
+    with DAG(
+        dag_id=pipeline.id,
+        description=pipeline.description or None,
+        tags=list(pipeline.tags),
+        default_args={"owner": pipeline.owner},
+        schedule=timetable(pipeline),
+        start_date=pipeline.start_date or BEGINNING,
+        catchup=False,
+        max_active_runs=pipeline.max_active_runs,
+        params={name: param(schema) for name, schema in pipeline.params.items()},
+        doc_md=documentation.of_dag(pipeline),
+    ) as dag:
+        for stage in plan(pipeline).stages:
+            task_of(pipeline, stage)
+    return dag
+
+
+def param(schema: Mapping[str, Any]) -> Param:
+    """A field of the trigger form; one without a default must be filled in."""
+    rest = {name: value for name, value in schema.items() if name not in ("default", "description")}
+    default = {"default": schema["default"]} if "default" in schema else {}
+    return Param(**default, description=schema.get("description"), schema=rest)
+
+
+def task_of(pipeline: Pipeline, stage: Stage) -> StageOperator:
+    """The task of a stage, named after its steps."""
+    return StageOperator(
+        task_id=stage.key,
+        pipeline=pipeline,
+        retries=stage.retries,
+        retry_delay=stage.retry_delay,
+        retry_exponential_backoff=RETRY_GROWTH,
+        execution_timeout=stage.timeout,
+        pool=stage.pool,
+        priority_weight=stage.priority,
+        outlets=outlets(pipeline, stage),
+        doc_md=documentation.of_stage(pipeline, stage.steps),
+    )
+
+
+def outlets(pipeline: Pipeline, stage: Stage) -> list[Asset]:
+    """What the stage's loads bring up to date."""
+    loads = [step for step in pipeline.steps if isinstance(step, LoadStep) and step.key in stage.steps]
+    named = [asset for step in loads if (asset := step.sink.asset()) is not None]
+    return [asset_of(name, uri) for name, uri in named]
+
+
+def asset_of(name: str, uri: str) -> Asset:
+    """The asset, with its URI put past Airflow's normalising, which knows no scheme of ours: to look, it imports the
+    asset modules of every provider (boto3, Google's clients), 3 s and 90 MB in each process that parses or runs."""
+    made = Asset(name=name)
+    object.__setattr__(made, "uri", uri)
+    return made

@@ -1,0 +1,5 @@
+"""Runs a stage: batches through threads, commits in order, rejects, budgets, progress."""
+
+from airflow_datahub.engine.running import Outcome, run_pipeline
+
+__all__ = ["Outcome", "run_pipeline"]

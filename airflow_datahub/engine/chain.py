@@ -1,0 +1,220 @@
+"""Takes a batch through the steps between source and sink, one compiled function an operator.
+
+The usual case is an optimistic loop. A record that it cannot carry (an error, several results) goes once more through
+the exact way, operator by operator, where the policy `on_error` is decided; operators are pure: nothing is done twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_datahub.contract import Applied, Batch, Function, Record, Run, Unreadable
+from airflow_datahub.engine.rendering import rendered
+from airflow_datahub.errors import RejectRecord, RunError, StopRun
+from airflow_datahub.spec import Pipeline, TransformStep
+from airflow_datahub.state import Counters, Reject
+
+
+@dataclass(slots=True)
+class Flow:
+    """Records on their way: each with its origin and its position in the source's batch."""
+
+    records: list[Record]
+    origins: Sequence[Any]
+    positions: Sequence[int]
+    rejects: list[Reject] = field(default_factory=list)
+    counters: dict[str, Counters] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operator:
+    name: str
+    function: Function
+    on_error: str
+
+
+class _Refused(Exception):
+    """A record leaves its step by the policy `reject`."""
+
+    def __init__(self, operator: str, cause: RejectRecord):
+        self.operator, self.cause = operator, cause
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The transform steps of a stage, compiled for one run."""
+
+    extract: str
+    on_error: str
+    """What becomes of what the source could not read."""
+    steps: tuple[CompiledStep, ...]
+
+    def apply(self, batch: Batch) -> Flow:
+        """What becomes of a batch. Raises StopRun where a step says `on_error: stop`."""
+        flow = self.objects(batch)
+        for step in self.steps:
+            flow = step.apply(flow)
+        return flow
+
+    def objects(self, batch: Batch) -> Flow:
+        """The batch without what is no JSON object."""
+        records = batch.records
+        origins = records if batch.origins is None else batch.origins
+        good = [i for i, record in enumerate(records) if record.__class__ is dict]
+        bad = len(records) - len(good)
+        counters = Counters(records_in=len(records), records_out=len(good))
+        if not bad:
+            return Flow(records, origins, good, counters={self.extract: counters})
+        unreadable = [_unreadable(self.extract, i, r) for i, r in enumerate(records) if r.__class__ is not dict]
+        rejects = set_aside(unreadable, self.on_error, counters)
+        return Flow([records[i] for i in good], [origins[i] for i in good], good, rejects, {self.extract: counters})
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStep:
+    """One transform step; without operators (a disabled step) records pass untouched."""
+
+    key: str
+    operators: tuple[_Operator, ...]
+
+    def apply(self, flow: Flow) -> Flow:
+        """The flow behind this step."""
+        started = time.perf_counter()
+        count = Counters(records_in=len(flow.records))
+        after = Flow([], [], [], flow.rejects, {**flow.counters, self.key: count})
+        if self.operators:
+            self._optimistic(flow, after, count)
+        else:
+            after.records, after.origins, after.positions = flow.records, flow.origins, flow.positions
+        count.records_out = len(after.records)
+        count.seconds = time.perf_counter() - started
+        return after
+
+    def _optimistic(self, flow: Flow, after: Flow, count: Counters) -> None:
+        functions = [operator.function for operator in self.operators]
+        records, origins, positions = [], [], []
+        for record, origin, position in zip(flow.records, flow.origins, flow.positions, strict=True):
+            work: Any = record.copy()
+            try:
+                for function in functions:
+                    work = function(work)
+                    if work.__class__ is not dict:
+                        break
+                if work.__class__ is dict:
+                    records.append(work)
+                    origins.append(origin)
+                    positions.append(position)
+                    continue
+            except RunError:
+                raise
+            except Exception:  # noqa: S110 - the exact way finds out again what is wrong
+                pass
+            results = self._exactly(record, position, after.rejects, count)
+            records += results
+            origins += [origin] * len(results)
+            positions += [position] * len(results)
+        after.records, after.origins, after.positions = records, origins, positions
+
+    def _exactly(self, record: Record, position: int, rejects: list[Reject], count: Counters) -> list[Record]:
+        """One record, operator by operator; a reject takes the whole record out, whatever it had become."""
+        live = [record.copy()]
+        filtered = 0
+        try:
+            for operator in self.operators:
+                results = [_results(_attempt(self.key, operator, each)) for each in live]
+                filtered += sum(not each for each in results)
+                live = [one for each in results for one in each]
+        except _Refused as refused:
+            cause = refused.cause
+            rejects.append(Reject(position, self.key, refused.operator, cause.field, cause.reason, record))
+            count.rejected += 1
+            return []
+        count.filtered += filtered
+        count.made += len(live) + filtered - 1
+        return live
+
+
+def compiled(pipeline: Pipeline, run: Run, values: dict[str, Any]) -> Chain:
+    """The chain of a pipeline's transform steps, with templates rendered from `values`."""
+    steps = [step for step in pipeline.steps if isinstance(step, TransformStep)]
+    compiled_steps = tuple(_compiled_step(step, run, values) for step in steps)
+    return Chain(pipeline.extract.key, pipeline.extract.on_error, compiled_steps)
+
+
+def _compiled_step(step: TransformStep, run: Run, values: dict[str, Any]) -> CompiledStep:
+    operators = [
+        _Operator(each.name, rendered(each.transform, values).compile(run), each.on_error or step.on_error)
+        for each in (step.operators if step.enabled else ())
+    ]
+    return CompiledStep(step.key, tuple(operators))
+
+
+def _attempt(step: str, operator: _Operator, record: Record) -> Applied:
+    """The operator's result, or what its policy makes of its error."""
+    try:
+        return operator.function(record.copy())
+    except RunError:
+        raise
+    except Exception as error:
+        cause = error if isinstance(error, RejectRecord) else RejectRecord(f"{type(error).__name__}: {error}"[:500])
+        return _POLICIES[operator.on_error](step, operator.name, record, cause)
+
+
+def _reject(step: str, operator: str, record: Record, cause: RejectRecord) -> Applied:
+    raise _Refused(operator, cause)
+
+
+def _drop(step: str, operator: str, record: Record, cause: RejectRecord) -> Applied:
+    return None
+
+
+def _flag(step: str, operator: str, record: Record, cause: RejectRecord) -> Applied:
+    error = {"step": step, "operator": operator, "field": cause.field, "reason": cause.reason}
+    known = record.get("_errors")
+    return {**record, "_errors": [*(known if isinstance(known, list) else []), error]}
+
+
+def _stop(step: str, operator: str, record: Record, cause: RejectRecord) -> Applied:
+    raise _stopped(step, operator, cause.field, cause.reason)
+
+
+def _stopped(step: str, operator: str | None, field: str | None, reason: str) -> StopRun:
+    where = [f"operator {operator!r}"] if operator else []
+    where += [f"field {field!r}"] if field else []
+    stop = StopRun(f"{', '.join(where) or 'a record'}: {reason} (on_error: stop)")
+    stop.step = step
+    return stop
+
+
+_POLICIES: dict[str, Callable[[str, str, Record, RejectRecord], Applied]] = {
+    "reject": _reject,
+    "drop": _drop,
+    "flag": _flag,
+    "stop": _stop,
+}
+
+
+def _results(applied: Applied) -> list[Record]:
+    if applied is None:
+        return []
+    return applied if isinstance(applied, list) else [applied]
+
+
+def set_aside(rejects: list[Reject], on_error: str, counters: Counters) -> list[Reject]:
+    """What source or sink could not take, by the step's policy: kept as rejects, dropped, or StopRun."""
+    if rejects and on_error == "stop":
+        raise _stopped(rejects[0].step, None, rejects[0].field, rejects[0].reason)
+    if on_error == "drop":
+        counters.filtered += len(rejects)
+        return []
+    counters.rejected += len(rejects)
+    return rejects
+
+
+def _unreadable(step: str, position: int, value: Any) -> Reject:
+    if isinstance(value, Unreadable):
+        return Reject(position, step, None, None, value.reason, value.payload)
+    return Reject(position, step, None, None, f"a record must be a JSON object, this is {type(value).__name__}", value)

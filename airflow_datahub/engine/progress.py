@@ -1,0 +1,58 @@
+"""Tells how a run goes: a line every few seconds, the ledger, the last line."""
+
+from __future__ import annotations
+
+import time
+
+from airflow_datahub.contract import Log
+from airflow_datahub.engine.tally import Tally
+from airflow_datahub.state.store import Store
+
+EVERY = 3.0
+"""Seconds between two lines, and between two writings of the ledger."""
+
+
+class Progress:
+    """Watches a tally; `watch` costs nothing until a line is due."""
+
+    def __init__(self, pipeline: str, run_id: str, tally: Tally, store: Store, log: Log):
+        self._pipeline, self._run_id, self._tally, self._store, self._log = pipeline, run_id, tally, store, log
+        self._started = self._last = time.monotonic()
+        self.before = tally.read
+        """Records that earlier tries of the run read."""
+        self._logged = self.before
+
+    @property
+    def seconds(self) -> float:
+        """Since the start of this try."""
+        return time.monotonic() - self._started
+
+    def watch(self, total: int | None) -> None:
+        """Write a line and the ledger when they are due."""
+        now = time.monotonic()
+        if now - self._last < EVERY:
+            return
+        read = self._tally.read
+        rate = (read - self._logged) / (now - self._last)
+        fields = {"records": read, "records_per_second": round(rate)} | _share(read, total, rate)
+        retries = sum(counts.retries for counts in self._tally.steps.values())
+        self._log.info("progress", **fields, rejected=self._tally.rejected, retries=retries)
+        self._last, self._logged = now, read
+        self.save()
+
+    def save(self) -> None:
+        """Bring the ledger up to date."""
+        self._store.save_steps(self._pipeline, self._run_id, self._tally.steps)
+
+    def summary(self, how: str) -> str:
+        """`ingestion complete: 200,000 records in 2.41 s (82,988/s), 3 rejected`; counts and rate of this try."""
+        records, seconds = self._tally.read - self.before, max(self.seconds, 1e-3)
+        text = f"ingestion {how}: {records:,} records in {seconds:.2f} s ({records / seconds:,.0f}/s)"
+        return f"{text}, {self._tally.rejected:,} rejected"
+
+
+def _share(read: int, total: int | None, rate: float) -> dict[str, object]:
+    if not total:
+        return {}
+    eta = {"eta_seconds": round((total - read) / rate)} if rate and total > read else {}
+    return {"percent": round(min(100 * read / total, 100), 1), **eta}

@@ -1,0 +1,314 @@
+"""One stage from source to sink: three threads with bounded queues between them, commits in the order of the source.
+
+    reader --fetched--> worker (steps, encoding) --prepared--> committer
+
+The calling thread only waits, with time limits. An error of the reader still lets through what was fetched before it;
+an error of the others ends all three at once.
+"""  # fmt: skip
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from airflow_datahub.contract import Batch, Checkpoint, Run, Source, Stream, Writer, Written
+from airflow_datahub.engine.chain import Chain, Flow, set_aside
+from airflow_datahub.engine.channel import Channel, Closed, Room
+from airflow_datahub.engine.position import Position
+from airflow_datahub.engine.rejecting import Rejecting
+from airflow_datahub.engine.tally import Tally
+from airflow_datahub.errors import Interrupted, RunError, RunFailed
+from airflow_datahub.state import Counters, Reject
+
+MEMORY = 50 << 20
+"""Bytes fetched and not yet written."""
+COMMIT_BYTES = 16 << 20
+CANCEL_AFTER = 2.0
+"""Seconds after a stop at which running SQL is cancelled."""
+LEAVE_AFTER = 3.5
+"""Seconds after a stop at which the stage is left, come what may: Airflow kills at 5."""
+
+
+@dataclass(slots=True)
+class Load:
+    """What one commit carries: records for the sink, rejects of the steps, and the position behind them."""
+
+    records: list[Any] = field(default_factory=list)
+    origins: list[Any] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    counters: dict[str, Counters] = field(default_factory=dict)
+    read: int = 0
+    size: int = 0
+    held: int = 0
+    """Bytes of memory to give back once this is written."""
+    cursor: Any = None
+    skip: int = 0
+
+    def add(self, flow: Flow, piece: Batch) -> None:
+        """Take in what the steps made of a piece."""
+        self.positions += [self.read + position for position in flow.positions]
+        self.rejects += [replace(reject, position=self.read + reject.position) for reject in flow.rejects]
+        self.records += flow.records
+        self.origins += flow.origins
+        for key, counts in flow.counters.items():
+            self.count(key, counts)
+        self.read += len(piece.records)
+        self.size += piece.size
+
+    def count(self, step: str, counts: Counters) -> None:
+        """Add to the counters of a step."""
+        self.counters[step] = self.counters.get(step, Counters()) + counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """All that a stage needs to know: who reads, what happens, who writes, and where the stream stands."""
+
+    run: Run
+    stream: Stream
+    source: Source
+    fingerprint: str
+    chain: Chain
+    load_key: str
+    on_error: str
+    """What becomes of records that the sink refuses."""
+    writer: Writer
+    keeps_checkpoint: bool
+    checkpoint: Checkpoint | None
+    tally: Tally
+    rejects: Rejecting
+    batch_size: int
+    full: bool = False
+    """Start at the beginning, whatever the checkpoint says."""
+    limit: int | None = None
+
+
+class Stage:
+    """Runs once; `run` returns when the source is read to its end and all of it is durable."""
+
+    def __init__(self, assignment: Assignment):
+        self._do = do = assignment
+        self._writer, self._tally = do.writer, do.tally
+        self._stopping = threading.Event()
+        self._run = replace(do.run, stopping=self._stopping)
+        self._version = do.checkpoint.version if do.checkpoint else 0
+        self._position = Position() if do.full else Position.of(do.checkpoint)
+        self._committed = None if do.full and do.checkpoint else (self._position.cursor, self._position.skip)
+        self._start, self._passing, self._remaining = self._position.cursor, self._position.left, do.limit
+        self._fetched: Channel[tuple[Batch, float]] = Channel(2)
+        self._prepared: Channel[tuple[Load, Batch, Any]] = Channel(0)
+        self._room = Room(MEMORY)
+        self._error: BaseException | None = None
+        self._step_of_error = ""
+        self._complete = False
+        self.total: int | None = None
+        """Records in the whole source, once it has said so."""
+
+    def run(self, watch: Callable[[], None]) -> None:
+        """Run to the end; `watch` is called about ten times a second. Raises the first error, or Interrupted."""
+        extract, load = self._do.chain.extract, self._do.load_key
+        parts = ((self._read, extract), (self._work, load), (self._commit_all, load))
+        threads = [threading.Thread(target=self._guarded, args=part, daemon=True) for part in parts]
+        for thread in threads:
+            thread.start()
+        try:
+            left = self._wait(threads, watch)
+        except BaseException:
+            self._end_all()
+            raise
+        if not left:
+            self._writer.close()
+        if self._error:
+            raise named(self._error, self._do.stream.pipeline, self._step_of_error)
+        if left or not self._complete:
+            raise Interrupted(f"pipeline {self._do.stream.pipeline!r}: stopped; what is complete is committed")
+
+    def _wait(self, threads: list[threading.Thread], watch: Callable[[], None]) -> bool:
+        """True if a thread had to be left behind."""
+        asked: float | None = None
+        cancelled = False
+        while any(thread.is_alive() for thread in threads):
+            threads[-1].join(0.1)
+            watch()
+            now = time.monotonic()
+            if asked is None and self._do.run.stopping.is_set():
+                asked = now
+                self._stopping.set()
+            if asked is not None and not cancelled and now - asked > CANCEL_AFTER:
+                cancelled = True
+                self._writer.cancel()
+            if asked is not None and now - asked > LEAVE_AFTER:
+                return True
+        return False
+
+    def _guarded(self, part: Callable[[], None], step: str) -> None:
+        try:
+            part()
+        except Closed:
+            pass
+        except BaseException as error:
+            if self._error is None:
+                self._error, self._step_of_error = error, step
+            self._end_all()
+
+    def _end_all(self) -> None:
+        self._stopping.set()
+        self._fetched.close()
+        self._prepared.close()
+        self._room.close()
+
+    # --- the reader
+
+    def _read(self) -> None:
+        try:
+            batches = self._do.source.read(self._run, self._start)
+            if isinstance(batches, AsyncIterator):
+                asyncio.run(self._read_async(batches))
+            else:
+                self._read_plain(batches)
+        except Closed:
+            raise
+        except Interrupted:
+            self._complete = False
+        except BaseException as error:
+            self._error, self._step_of_error = error, self._do.chain.extract
+        self._fetched.finish()
+
+    def _read_plain(self, batches: Iterator[Batch]) -> None:
+        since = time.perf_counter()
+        for batch in batches:
+            if not self._offer(batch, time.perf_counter() - since):
+                return
+            since = time.perf_counter()
+        self._complete = True
+
+    async def _read_async(self, batches: AsyncIterator[Batch]) -> None:
+        since = time.perf_counter()
+        async with aclosing(cast("AsyncGenerator[Batch]", batches)) as pages:
+            async for batch in pages:
+                # in a thread, so that waiting for room does not stop the loop and its time limits
+                if not await asyncio.to_thread(self._offer, batch, time.perf_counter() - since):
+                    return
+                since = time.perf_counter()
+        self._complete = True
+
+    def _offer(self, batch: Batch, seconds: float) -> bool:
+        """Hand a batch on, cut to the limit; False when there is no reason to read on."""
+        if self._stopping.is_set():
+            return False
+        if self._remaining is not None:
+            batch = self._within_limit(batch, self._remaining)
+        self._room.take(batch.size)
+        self.total = batch.total if batch.total is not None else self.total
+        self._fetched.put((batch, seconds))
+        if self._remaining == 0:
+            self._complete = True
+        return not self._complete
+
+    def _within_limit(self, batch: Batch, remaining: int) -> Batch:
+        """The batch's first records, and no position behind it unless it goes through whole."""
+        count = len(batch.records)
+        known = min(self._passing, count)
+        take = min(count - known, remaining)
+        self._passing -= known
+        self._remaining = remaining - take
+        end = known + take
+        if end == count:
+            return batch
+        origins = None if batch.origins is None else batch.origins[:end]
+        return replace(batch, records=batch.records[:end], origins=origins, cursor=None)
+
+    # --- the worker
+
+    def _work(self) -> None:
+        load = Load()
+        for batch, seconds in self._fetched:
+            for piece in self._position.pieces(batch, self._do.batch_size):
+                load = self._sent_when_full(load)
+                load.add(self._do.chain.apply(piece), piece)
+                load.cursor, load.skip = self._position.cursor, self._position.skip
+            load.cursor, load.skip = self._position.cursor, self._position.skip
+            load.held += batch.size
+            counts = Counters(pages=batch.pages, retries=batch.retries, bytes=batch.size, seconds=seconds)
+            load.count(self._do.chain.extract, counts)
+            load = self._sent_when_full(load)
+        self._send(load)
+        self._prepared.finish()
+
+    def _sent_when_full(self, load: Load) -> Load:
+        if load.read < self._do.batch_size and load.size < COMMIT_BYTES:
+            return load
+        self._send(load)
+        return Load()
+
+    def _send(self, load: Load) -> None:
+        batch = Batch(load.records, load.cursor, load.origins, load.size)
+        self._prepared.put((load, batch, self._writer.prepare(batch)))
+
+    # --- the committer
+
+    def _commit_all(self) -> None:
+        for load, batch, prepared in self._prepared:
+            if load.read or (load.counters and (load.cursor, load.skip) != self._committed):
+                self._commit(load, batch, prepared)
+            self._room.give_back(load.held)
+
+    def _commit(self, load: Load, batch: Batch, prepared: Any) -> None:
+        started = time.perf_counter()
+        steps: Mapping[str, Counters] = {}
+
+        def settle(written: Written) -> Mapping[str, Any]:
+            nonlocal steps
+            counters = _sink_counters(batch, written, time.perf_counter() - started)
+            refused = set_aside(self._refused(batch, load, written), self._do.on_error, counters)
+            load.counters[self._do.load_key] = counters
+            steps = self._tally.with_load(load.counters)
+            self._do.rejects.add(self._version + 1, [*load.rejects, *refused], provisional=self._do.keeps_checkpoint)
+            return self._tally.as_json(steps)
+
+        do, version = self._do, self._version + 1
+        checkpoint = Checkpoint(version, do.rejects.owner, load.cursor, load.skip, do.fingerprint, counters={})
+        self._writer.commit(prepared, checkpoint, settle)
+        self._version += 1
+        self._committed = (load.cursor, load.skip)
+        self._tally.keep(steps)
+        self._do.rejects.confirm(self._version)
+        self._tally.judge(at_end=False)
+
+    def _refused(self, batch: Batch, load: Load, written: Written) -> list[Reject]:
+        return [
+            Reject(load.positions[r.index], self._do.load_key, None, r.field, r.reason, batch.records[r.index])
+            for r in written.refused
+        ]
+
+
+def _sink_counters(batch: Batch, written: Written, seconds: float) -> Counters:
+    return Counters(
+        records_in=len(batch.records),
+        records_out=written.inserted + written.updated + written.unchanged + written.deleted,
+        inserted=written.inserted,
+        updated=written.updated,
+        unchanged=written.unchanged,
+        deleted=written.deleted,
+        merged=written.merged,
+        commits=1,
+        seconds=seconds,
+    )
+
+
+def named(error: BaseException, pipeline: str, step: str) -> BaseException:
+    """The error with pipeline and step in its text; what nobody foresaw becomes RunFailed, which the task retries."""
+    if isinstance(error, RunError):
+        error.args = (f"pipeline {pipeline!r}, step {(error.step or step)!r}: {error}", *error.args[1:])
+        return error
+    if not isinstance(error, Exception):
+        return error
+    failed = RunFailed(f"pipeline {pipeline!r}, step {step!r}: {type(error).__name__}: {error}")
+    failed.__cause__ = error
+    return failed

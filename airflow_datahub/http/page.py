@@ -1,0 +1,186 @@
+"""Find the list of records in a JSON answer, and the few values beside it that tell how to go on.
+
+The fast way is one pass of msgspec that leaves each record as the bytes that came. A page which that refuses goes
+through a scanner of brackets, so that one unreadable record does not cost its neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import msgspec
+
+from airflow_datahub.contract import Record, Unreadable
+from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.http.client import Answer
+from airflow_datahub.http.retrying import TryAgain
+from airflow_datahub.http.structure import Missing, Path, Span, Structure, listed
+from airflow_datahub.paths import parse
+
+MARK = b"\xef\xbb\xbf"
+"""Some servers begin UTF-8 with a byte order mark."""
+
+
+@dataclass(slots=True)
+class Page:
+    """One page, its records still bytes."""
+
+    origins: Sequence[Any]
+    """msgspec.Raw or bytes, each one record; they keep the page's body alive."""
+    values: list[Any]
+    """What stood at the paths asked for, in their order; None where nothing did."""
+    body: bytearray = field(repr=False)
+    shown: str
+    """What was asked, for error texts."""
+
+    def whereabouts(self, path: str) -> str:
+        """What the answer has in place of the path, for an error text; empty where the path is there."""
+        found = Structure(self.body).find(parse(path))
+        return str(found) if isinstance(found, Missing) else ""
+
+
+class PageReader:
+    """Reads the pages of one API. `records` and `values` are dotted paths."""
+
+    def __init__(self, records: str, values: Sequence[str] = ()):
+        self._records = records
+        self._paths = [parse(records), *map(parse, values)]
+        self._decoder, self._attributes = _envelope(self._paths)
+
+    def read(self, answer: Answer) -> Page:
+        """Raises TryAgain for JSON that ends early or is broken beyond single records, ConfigurationError for what is
+        not JSON or holds no list at the path."""
+        if answer.body.startswith(MARK):
+            del answer.body[: len(MARK)]
+        return self._read_fast(answer) or self._read_slowly(answer)
+
+    def _read_fast(self, answer: Answer) -> Page | None:
+        if self._decoder is None:
+            return None
+        try:
+            envelope = self._decoder.decode(answer.body)
+        except (ValueError, RecursionError):
+            return None
+        origins, *values = (_pick(envelope, names) for names in self._attributes)
+        return Page(origins, values, answer.body, answer.shown) if isinstance(origins, list) else None
+
+    def _read_slowly(self, answer: Answer) -> Page:
+        if bytes(answer.body.lstrip()[:1]) not in (b"{", b"["):
+            _refuse(answer)
+        structure = Structure(answer.body)
+        try:
+            structure.prove_whole()
+            origins = [structure.text(span) for span in self._list(structure, answer)]
+            values = [_value(structure, path) for path in self._paths[1:]]
+        except ValueError as error:
+            raise TryAgain(f"the JSON is broken: {error}") from error
+        return Page(origins, values, answer.body, answer.shown)
+
+    def _list(self, structure: Structure, answer: Answer) -> list[Span]:
+        """Where the records are."""
+        found = structure.find(self._paths[0])
+        if isinstance(found, Missing):
+            raise ConfigurationError(f"{answer.shown}: records: {self._records!r} is not in the answer; {found}")
+        kind = structure.start(found)
+        if kind == b"[":
+            return list(structure.members(found[0]).values())
+        if structure.text(found).strip() == b"null":
+            return []
+        what = "an object with " + listed(structure.members(found[0])) if kind == b"{" else "a single value"
+        where = f"{self._records!r} in the answer" if self._records else "the answer"
+        raise ConfigurationError(f"{answer.shown}: records: {where} is {what}, not a list")
+
+
+def _value(structure: Structure, path: Path) -> Any:
+    found = structure.find(path)
+    return None if isinstance(found, Missing) else _decode(structure.text(found))
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+def decoded(origins: Sequence[Any]) -> list[Record | Unreadable]:
+    """The records, in order; what cannot be read becomes Unreadable. What is JSON but not an object stays."""
+    try:
+        return list(map(_decode, origins))
+    except (ValueError, RecursionError):
+        return [_decoded_one(bytes(origin)) for origin in origins]
+
+
+def _decoded_one(origin: bytes) -> Any:
+    try:
+        return _decode(origin)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(_reason(origin, error), origin.decode(errors="replace").strip())
+
+
+def _reason(origin: bytes, error: Exception) -> str:
+    """msgspec does not name half a surrogate pair, Python's own decoder lets it through."""
+    try:
+        json.dumps(json.loads(origin), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "half of a surrogate pair is not a character (\\ud800 to \\udfff)"
+    except (ValueError, RecursionError):
+        pass
+    return f"not readable as JSON: {error}"
+
+
+# --- the fast way
+
+
+def _envelope(paths: list[Path]) -> tuple[msgspec.json.Decoder[Any] | None, list[list[str]]]:
+    """A decoder of only what the paths name, and the attributes that lead to each in what it returns."""
+    if not paths[0]:
+        return (None if len(paths) > 1 else msgspec.json.Decoder(list[msgspec.Raw])), [[]]
+    tree: dict[str, Any] = {}
+    for index, path in enumerate(paths):
+        if not _grow(tree, path, Any if index else list[msgspec.Raw] | None):
+            return None, []
+    try:
+        return msgspec.json.Decoder(_struct(tree)), [list(map(_attribute, path)) for path in paths]
+    except ValueError:  # a name with a quote or a backslash, which msgspec does not take
+        return None, []
+
+
+def _grow(tree: dict[str, Any], path: Path, leaf: Any) -> bool:
+    """False where one path leads through the end of another."""
+    *parents, last = path
+    for name in parents:
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            return False
+    return tree.setdefault(last, leaf) is leaf
+
+
+def _struct(tree: dict[str, Any]) -> type[msgspec.Struct]:
+    fields = [
+        (_attribute(name), _struct(kind) | None if isinstance(kind, dict) else kind, None)
+        for name, kind in tree.items()
+    ]
+    return msgspec.defstruct("Envelope", fields, rename={_attribute(name): name for name in tree})
+
+
+def _attribute(name: str) -> str:
+    """A Python name for any key."""
+    return "f" + name.encode().hex()
+
+
+def _pick(value: Any, attributes: list[str]) -> Any:
+    for name in attributes:
+        value = getattr(value, name, None)
+    return value
+
+
+def _refuse(answer: Answer) -> NoReturn:
+    """Say what an answer is that does not begin like JSON."""
+    start = answer.start(80)
+    claimed = f"status {answer.status}, content type {answer.content_type[:80] or 'not given'!r}"
+    if not start:
+        raise TryAgain(f"the answer is empty, not JSON ({claimed})")
+    if start.startswith("<"):
+        what = "HTML" if "html" in (start + answer.content_type).lower() else "XML"
+        raise ConfigurationError(f"{answer.shown}: answered {what}, not JSON ({claimed}); is the path right?")
+    raise ConfigurationError(f"{answer.shown}: answered neither a JSON object nor a list ({claimed}): {start!r}")

@@ -1,0 +1,1 @@
+"""Airflow operators: how a task runs a stage."""

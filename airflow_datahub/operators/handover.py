@@ -1,0 +1,79 @@
+"""What the engine is told of an Airflow task: run, params, connections. Airflow-free code below never asks Airflow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_datahub.contract import Connection, Log, Run, Trigger, UndefinedConnection
+from airflow_datahub.environment import SECTION
+from airflow_datahub.spec import Pipeline, resolve_params
+
+if TYPE_CHECKING:
+    from airflow_datahub.state.store import Store
+
+_TRIGGERS: Mapping[str, Trigger] = {
+    "scheduled": "schedule",
+    "backfill": "schedule",
+    "asset_triggered": "event",
+}
+"""By Airflow's run type. What a person, the REST API or another DAG started is `manual`: a task cannot tell them apart
+(3.3 keeps `triggered_by` from it)."""
+
+
+def run_of(pipeline: Pipeline, context: Mapping[str, Any], log: Log, stopping: threading.Event) -> Run:
+    """The run that a task serves; ConfigurationError names the param that is wrong."""
+    dag_run = context["dag_run"]
+    return Run(
+        pipeline=pipeline.id,
+        run_id=dag_run.run_id,
+        started=dag_run.run_after,
+        revision=pipeline.revision,
+        trigger=_TRIGGERS.get(str(dag_run.run_type.value), "manual"),
+        params=resolve_params(pipeline, context["params"]),
+        connections=connection,
+        log=log,
+        stopping=stopping,
+    )
+
+
+def template_values(pipeline: Pipeline, context: Mapping[str, Any]) -> dict[str, Any]:
+    """The names that a template may use. Raises ConfigurationError for a param that is wrong."""
+    return {"params": resolve_params(pipeline, context["params"]), "run_id": context["dag_run"].run_id}
+
+
+def open_store(log: Log) -> Store:
+    """The store of the task's Airflow: the connection that an option names, or SQLite under AIRFLOW_HOME."""
+    from airflow.configuration import conf  # airflow.sdk's own leaves the default key as the text "{FERNET_KEY}"
+
+    from airflow_datahub.state.store import Store
+
+    key = conf.get(SECTION, "encryption_key", fallback=None) or conf.get("core", "fernet_key", fallback=None)
+    return Store.open(connection, key=key or None, log=log)
+
+
+def connection(connection_id: str) -> Connection:
+    """Airflow's connection of that id, from any thread; Airflow masks its secrets in logs from here on.
+
+    Raises UndefinedConnection when there is none, or none that this task may have."""
+    from airflow.sdk import Connection as AirflowConnection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        found = AirflowConnection.get(connection_id)
+    except AirflowNotFoundException as error:
+        raise UndefinedConnection(
+            f"connection {connection_id!r} is not defined: add it in Airflow under Admin, Connections, "
+            f"or set AIRFLOW_CONN_{connection_id.upper()}"
+        ) from error
+    return Connection(
+        id=connection_id,
+        type=found.conn_type or "",
+        host=found.host,
+        login=found.login,
+        password=found.password,
+        schema=found.schema,
+        port=found.port,
+        extra=found.extra_dejson,
+    )

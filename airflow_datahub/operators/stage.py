@@ -1,0 +1,102 @@
+"""The operator behind every task of a pipeline: one stage of its plan."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+)
+
+from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, SpecError, StopRun
+from airflow_datahub.operators.handover import open_store, run_of, template_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import jinja2
+    from airflow.sdk import Context
+
+    from airflow_datahub.engine import Outcome
+    from airflow_datahub.spec import Pipeline
+
+LONGEST_WAIT = timedelta(hours=24)
+"""How long the tries of one task may be put off together before it fails."""
+
+_WAITED = "datahub_waited_seconds"
+
+
+class StageOperator(BaseOperator):
+    """Runs the stage of a pipeline in this task's process; the DAG factory makes it.
+
+    The pipeline is kept as it was parsed, so a spec that is edited meanwhile does not change a task that has begun.
+    """
+
+    template_fields: Sequence[str] = ("templated",)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"templated": "json"}
+    shallow_copy_attrs: Sequence[str] = ("pipeline",)
+
+    def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+        self.templated: dict[str, Any] = {}
+
+    @cached_property
+    def stopping(self) -> threading.Event:
+        """Set once the task is to end; made late, because an operator that is only parsed gets copied."""
+        return threading.Event()
+
+    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
+        """Show Airflow what our renderer made of the templates; Airflow's own never sees them."""
+        from airflow_datahub.engine.rendering import rendered_fields
+
+        try:
+            self.templated = rendered_fields(self.pipeline, template_values(self.pipeline, dict(context)))
+        except ConfigurationError as error:
+            raise AirflowFailException(f"pipeline {self.pipeline.id!r}: {error}") from error
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Run the stage; what it counted, small enough for an XCom."""
+        outcome = self._run(dict(context))
+        if outcome.skipped is not None:
+            raise AirflowSkipException(outcome.skipped)
+        return {"records": outcome.records, "rejected": outcome.rejected, "seconds": round(outcome.seconds, 3)}
+
+    def on_kill(self) -> None:
+        """Airflow's SIGTERM, five seconds before it kills: tell the engine to leave."""
+        self.stopping.set()
+
+    def _run(self, context: Mapping[str, Any]) -> Outcome:
+        """The engine's errors in Airflow's words; what is not named here is for the task's retries."""
+        from airflow_datahub.engine import run_pipeline
+
+        try:
+            run = run_of(self.pipeline, context, self.log, self.stopping)
+            with open_store(self.log) as store:
+                return run_pipeline(self.pipeline, run, store)
+        except (SpecError, ConfigurationError, StopRun) as error:
+            raise AirflowFailException(str(error)) from error
+        except RetryLater as error:
+            raise self._put_off(error, context["task_state_store"]) from error
+        except Interrupted as error:
+            raise AirflowException(f"ingestion interrupted: {error}") from error
+
+    def _put_off(self, error: RetryLater, memory: Any) -> AirflowException:
+        """Another try after the delay that was asked for, without using one up; a failure after a day of that.
+
+        Delays are added up rather than clocks compared; Airflow's task state store keeps the sum between tries."""
+        waited = float(memory.get(_WAITED, 0.0)) + error.delay
+        if waited > LONGEST_WAIT.total_seconds():
+            memory.delete(_WAITED)
+            return AirflowFailException(f"{error} (put off for more than 24 hours in this run: given up)")
+        memory.set(_WAITED, waited)
+        self.log.warning(f"{error}; the next try is in {error.delay:.0f} s")
+        return AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=error.delay))

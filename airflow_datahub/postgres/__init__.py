@@ -1,0 +1,1 @@
+"""The one PostgreSQL client of the project: connecting, tables, rows as COPY text, commits with their checkpoint."""

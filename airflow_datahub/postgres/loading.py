@@ -1,0 +1,207 @@
+"""COPY into a temporary table and on into the target; a record that PostgreSQL refuses is found and set aside.
+
+All at once first. After an error of data: COPY in runs that shrink to the bad line (the error tells it) and grow
+again behind it, then INSERT over halves of the index range, each try under a savepoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from airflow_datahub.contract import Refusal
+from airflow_datahub.postgres.connecting import Session
+from airflow_datahub.postgres.declared import OURS, Strategy
+from airflow_datahub.postgres.failures import line_of, of_data, refusal
+from airflow_datahub.postgres.rows import Lines, Slot
+from airflow_datahub.postgres.tables import Layout, identifiers
+
+STAGE = f"{OURS}stage"
+ORDINAL = f"{OURS}ordinal"
+
+PIECE = 1 << 18
+"""Bytes handed to COPY at once."""
+
+SINGLY = 16
+"""A range of so few rows that fails goes row by row: where errors are dense, halving only adds tries."""
+
+TRIAL = f"{OURS}trial"
+_KEEP = f"release {TRIAL}; savepoint {TRIAL}"
+"""What went well stays, whatever comes after."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What became of rows."""
+
+    inserted: int = 0
+    updated: int = 0
+    merged: int = 0
+    """Rows whose keys differ in text and are equal for PostgreSQL."""
+    refused: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Insertion:
+    """The statement from stage to target, in two parts: between them comes which rows."""
+
+    before: str
+    after: str
+    counted: bool
+    """It gives back how many rows were inserted, and how many updated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads rows into one table; all of it happens in the caller's transaction."""
+
+    session: Session
+    layout: Layout
+    strategy: Strategy
+    check: Callable[[], None]
+    """Called between statements; what it raises ends the load."""
+
+    def stage(self) -> None:
+        """Create the temporary table, with the target's own types, for the life of the session."""
+        names = identifiers(slot.name for slot in self.layout.slots)
+        self.session.execute(
+            sql.SQL("create temp table {} on commit delete rows as select 0 as {}, {} from {} with no data").format(
+                sql.Identifier(STAGE), sql.Identifier(ORDINAL), names, self.layout.name
+            )
+        )
+
+    def load(self, slots: Sequence[Slot], lines: Lines) -> Loaded:
+        """Write the rows; the stage is empty before and may be full after."""
+        loaded = Loaded()
+        if not lines:
+            return loaded
+        insert = self._insertion(slots)
+        try:
+            with self.session.transaction():
+                self._copy(slots, lines)
+                self.check()
+                self._insert(insert, "", loaded)
+        except psycopg.Error as error:
+            if not of_data(error):
+                raise
+            self._load_good(slots, insert, [line for block in lines for line in block.split(b"\n")[:-1]], loaded)
+        return loaded
+
+    def _load_good(self, slots: Sequence[Slot], insert: _Insertion, lines: Sequence[bytes], loaded: Loaded) -> None:
+        self.session.execute(f"savepoint {TRIAL}".encode())
+        self._copy_good(slots, lines, loaded)
+        if self.strategy == "upsert":
+            loaded.merged += self._fold()
+        self._insert_good(insert, [_ordinal(line) for line in lines], loaded)
+        self.session.execute(f"truncate {STAGE}; release {TRIAL}".encode())
+
+    def _copy_good(self, slots: Sequence[Slot], lines: Sequence[bytes], loaded: Loaded) -> None:
+        start, size = 0, len(lines)
+        while start < len(lines):
+            self.check()
+            run = lines[start : start + size]
+            try:
+                self._copy(slots, [b"\n".join(run) + b"\n"])
+                self.session.execute(_KEEP.encode())
+            except psycopg.Error as error:
+                self._undo(error)
+                if len(run) == 1:
+                    loaded.refused.append(refusal(_ordinal(run[0]), error, STAGE))
+                    start += 1
+                else:
+                    size = _shrunk(len(run), line_of(error, STAGE))
+            else:
+                start, size = start + len(run), size * 2
+
+    def _insert_good(self, insert: _Insertion, ordinals: Sequence[int], loaded: Loaded) -> None:
+        self.session.execute(f"create index {STAGE}_index on {STAGE} ({ORDINAL}); {_KEEP}".encode())
+        ranges = [ordinals]
+        while ranges:
+            self.check()
+            span = ranges.pop()
+            try:
+                self._insert(insert, f" where {ORDINAL} between {span[0]} and {span[-1]}", loaded, _KEEP)
+            except psycopg.Error as error:
+                self._undo(error)
+                if len(span) == 1:
+                    loaded.refused.append(refusal(span[0], error, STAGE))
+                else:
+                    size = 1 if len(span) <= SINGLY else (len(span) + 1) // 2
+                    ranges += [span[i : i + size] for i in range(0, len(span), size)][::-1]
+        self.session.execute(f"drop index pg_temp.{STAGE}_index".encode())
+
+    def _undo(self, error: psycopg.Error) -> None:
+        """Back to the last savepoint, if a record is to blame; everything else ends the load."""
+        if not of_data(error):
+            raise error
+        self.session.execute(f"rollback to {TRIAL}".encode())
+
+    def _copy(self, slots: Sequence[Slot], lines: Lines) -> None:
+        names = identifiers([ORDINAL, *(slot.name for slot in slots)])
+        statement = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(STAGE), names)
+        with self.session.cursor() as cursor, cursor.copy(statement) as copy:
+            for block in lines:
+                for start in range(0, len(block), PIECE):
+                    copy.write(block[start : start + PIECE])
+
+    def _fold(self) -> int:
+        """Of rows with one key, leave the last."""
+        same = sql.SQL(" and ").join(sql.SQL("a.{0} = b.{0}").format(sql.Identifier(name)) for name in self.layout.key)
+        return self.session.execute(
+            sql.SQL("delete from {0} a using {0} b where {1} and a.{2} < b.{2}").format(
+                sql.Identifier(STAGE), same, sql.Identifier(ORDINAL)
+            )
+        ).rowcount
+
+    def _insertion(self, slots: Sequence[Slot]) -> _Insertion:
+        names = [slot.name for slot in slots]
+        before = sql.SQL("insert into {0} ({1}) select {1} from {2}").format(
+            self.layout.name, identifiers(names), sql.Identifier(STAGE)
+        )
+        after, counted = self._on_conflict(names), self.strategy == "upsert" and not self.layout.partitioned
+        if counted:
+            before = sql.SQL("with written as (") + before
+            after = after + sql.SQL(
+                " returning (xmax = 0) as fresh)"
+                " select count(*) filter (where fresh), count(*) filter (where not fresh) from written"
+            )
+        return _Insertion(before.as_string(self.session), after.as_string(self.session), counted)
+
+    def _insert(self, insert: _Insertion, only: str, loaded: Loaded, then: str = "") -> None:
+        """Stage to target for the rows that `only` names, and count; `then` runs in the same round trip."""
+        known = self._known(only) if self.strategy == "upsert" and not insert.counted else 0
+        cursor = self.session.execute(f"{insert.before}{only}{insert.after}; {then}".encode())
+        fresh, old = (cursor.fetchone() or (0, 0)) if insert.counted else (cursor.rowcount - known, known)
+        loaded.inserted, loaded.updated = loaded.inserted + fresh, loaded.updated + old
+
+    def _known(self, only: str) -> int:
+        """How many staged rows have a key that is there: a partitioned table gives no `xmax` back."""
+        count = sql.SQL("select count(*) from {} join {} using ({})").format(
+            sql.Identifier(STAGE), self.layout.name, identifiers(self.layout.key)
+        )
+        row = self.session.execute((count.as_string(self.session) + only).encode()).fetchone()
+        return int(row[0]) if row else 0
+
+    def _on_conflict(self, names: Sequence[str]) -> sql.Composed:
+        if self.strategy == "append":
+            return sql.Composed([])
+        others = [name for name in names if name not in self.layout.key]
+        key = identifiers(self.layout.key)
+        if self.strategy == "insert" or not others:
+            return sql.SQL(" on conflict ({}) do nothing").format(key)
+        sets = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others)
+        return sql.SQL(" on conflict ({}) do update set {}").format(key, sets)
+
+
+def _ordinal(line: bytes) -> int:
+    return int(line.partition(b"\t")[0])
+
+
+def _shrunk(size: int, line: int | None) -> int:
+    """The next run: what is before the bad line, the bad line alone, or half."""
+    if line is None or line > size:
+        return size // 2
+    return max(1, line - 1)

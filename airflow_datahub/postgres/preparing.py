@@ -1,0 +1,110 @@
+"""What of a batch is written: fields checked against the columns, keys looked at, rows of one key folded into one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_datahub.contract import Batch, Refusal
+from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.postgres.declared import Target
+from airflow_datahub.postgres.rows import Lines, Slot, copy_text, safe_texts, values_at
+from airflow_datahub.postgres.tables import Layout
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch as COPY text."""
+
+    batch: Batch
+    layout: Layout | None = None
+    """None where there is nothing to write."""
+    slots: tuple[Slot, ...] = ()
+    lines: Lines = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    folded: dict[int, list[int]] = field(default_factory=dict)
+    """By the index of the row that stands for its key: the others of that key, the one to take next first."""
+
+    def spares(self, refused: Sequence[Refusal]) -> list[int]:
+        """The rows that take the place of refused ones, no longer folded into them: a bad row costs only itself."""
+        spares = []
+        for refusal in refused:
+            if others := self.folded.pop(refusal.index, None):
+                spares.append(others[0])
+                if others[1:]:
+                    self.folded[others[0]] = others[1:]
+        return sorted(spares)
+
+
+def prepare(batch: Batch, layout: Layout, last_wins: bool) -> Prepared:
+    """The batch ready to be copied. ConfigurationError for a field that no column takes."""
+    fields = set[str]().union(*batch.records)
+    if unknown := layout.unknown(fields):
+        raise _unknown_fields(layout, unknown)
+    slots = tuple(slot for slot in layout.slots_for(fields) if slot.name in layout.key or _filled(batch, slot))
+    indices, refused, folded = _chosen(batch, layout, slots, last_wins)
+    lines, unencodable = copy_text(batch, indices, slots)
+    return Prepared(batch, layout, slots, lines, refused + unencodable, folded)
+
+
+def without_key(batch: Batch, target: Target) -> list[Refusal]:
+    """The records whose key is missing or null, refused."""
+    paths = {column.name: column.path for column in target.columns}
+    return _keyless({name: values_at(batch.records, paths.get(name, (name,))) for name in target.key})
+
+
+def _keyless(key: Mapping[str, Sequence[Any]]) -> list[Refusal]:
+    refused = {
+        index: Refusal(index, f"key {name!r} is missing", name)
+        for name, values in key.items()
+        if None in values
+        for index, value in enumerate(values)
+        if value is None
+    }
+    return [refused[index] for index in sorted(refused)]
+
+
+def _filled(batch: Batch, slot: Slot) -> bool:
+    """Whether any record has a value there; known for single fields, looked up for paths into them."""
+    return len(slot.path) < 2 or any(value is not None for value in values_at(batch.records, slot.path))
+
+
+def _chosen(
+    batch: Batch, layout: Layout, slots: Sequence[Slot], last_wins: bool
+) -> tuple[Sequence[int], list[Refusal], dict[int, list[int]]]:
+    """The indices to write, ascending, those refused for want of a key, and what is folded into which."""
+    indices: Sequence[int] = range(len(batch.records))
+    keys = [slot for slot in slots if slot.name in layout.key]
+    if not keys:
+        return indices, [], {}
+    values = {slot.name: values_at(batch.records, slot.path) for slot in keys}
+    refused = _keyless(values)
+    if refused:
+        bad = {refusal.index for refusal in refused}
+        indices = [index for index in indices if index not in bad]
+    columns = [safe_texts([values[slot.name][i] for i in indices], slot.shape) for slot in keys]
+    same = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+    if len(set(same)) == len(indices):
+        return indices, refused, {}
+    folded = _folded(indices, same, last_wins)
+    gone = {index for others in folded.values() for index in others}
+    return [index for index in indices if index not in gone], refused, folded
+
+
+def _folded(indices: Sequence[int], keys: Sequence[Any], last_wins: bool) -> dict[int, list[int]]:
+    groups: dict[Any, list[int]] = {}
+    for index, key in zip(indices, keys, strict=True):
+        groups.setdefault(key, []).append(index)
+    ranked = [group[::-1] if last_wins else group for group in groups.values() if len(group) > 1]
+    return {first: others for first, *others in ranked}
+
+
+def _unknown_fields(layout: Layout, unknown: set[str]) -> ConfigurationError:
+    names = ", ".join(repr(name[:80]) for name in sorted(unknown)[:10]) + (", …" if len(unknown) > 10 else "")
+    return ConfigurationError(
+        f"table {layout.schema}.{layout.table} has no column for the field{'s' if len(unknown) > 1 else ''} {names} "
+        f"(evolution: freeze). Either add the column (ALTER TABLE {layout.name.as_string(None)} ADD COLUMN …), or take "
+        f"the field out before the load (operator `remove` or `pick`), or keep every field in one jsonb column "
+        f"(columns: {{data: {{type: jsonb, from: $}}}})"
+    )

@@ -1,0 +1,36 @@
+"""What Airflow's provider manager asks this package about itself; its entry point is `apache_airflow_provider`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_datahub import __version__
+from airflow_datahub.environment import OPTIONS, SECTION, Option
+
+
+def get_provider_info() -> dict[str, Any]:
+    """In the form of Airflow's provider_info.schema.json."""
+    return {
+        "package-name": "airflow-datahub",
+        "name": "airflow-datahub",
+        "description": "Data ingestion: a short YAML file becomes a fast, resumable DAG.",
+        "versions": [__version__],
+        "config": {
+            SECTION: {
+                "description": "Data ingestion by airflow-datahub.",
+                "options": {name: described(option) for name, option in OPTIONS.items()},
+            }
+        },
+    }
+
+
+def described(option: Option) -> dict[str, Any]:
+    """One option as Airflow's configuration lists it."""
+    return {
+        "description": option.text,
+        "version_added": __version__,
+        "type": option.type,
+        "example": None,
+        "default": option.default,
+        "sensitive": option.sensitive,
+    }

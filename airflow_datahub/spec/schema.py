@@ -1,0 +1,156 @@
+"""The grammar as JSON Schema, with every adapter that is installed here, so that editors complete and check."""
+
+from __future__ import annotations
+
+import sys
+from inspect import cleandoc
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from airflow_datahub import adapters
+from airflow_datahub.adapters import Kind
+from airflow_datahub.spec.future import WORDS
+from airflow_datahub.spec.models import Definition, Edge, ExtractStep, LoadStep, TransformStep
+from airflow_datahub.spec.words import OnError
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_IMPORT_PATH = r"^[^:]+:[^:]+$"
+_POLICY = {
+    "description": "What becomes of a record that this operator cannot serve; else what the step says.",
+    "enum": [*get_args(OnError), None],
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema 2020-12 of a spec, third parties' adapters and operators included.
+
+    It is a little narrower than the loader: `${NAME}` in a number's place is right and does not fit it."""
+    definitions: dict[str, Any] = {}
+    schema = _with_defaults(_flat(Definition, definitions), "pipeline")
+    for place, name in (("rejects", "Rejects"), ("throughput", "Throughput"), ("test", "PipelineTest")):
+        _with_defaults(definitions[name], place)
+    definitions["Step"] = _step(definitions)
+    steps = {"description": "The steps, in order.", "type": "array", "minItems": 1, "items": _to("Step")}
+    edges = {"description": "Every connection; none: steps follow one another.", "type": ["array", "null"]}
+    schema["properties"] |= {"steps": steps, "edges": edges | {"items": _edge(definitions)}}
+    schema["properties"]["params"] = _params(schema["properties"]["params"])
+    schema["required"] = ["version", "steps"]
+    return {"$schema": DIALECT, **schema, "title": "airflow-datahub pipeline", "$defs": definitions}
+
+
+def _step(definitions: dict[str, Any]) -> dict[str, Any]:
+    definitions["ExtractStep"] = _with_adapters(ExtractStep, "sources", definitions)
+    definitions["LoadStep"] = _with_adapters(LoadStep, "sinks", definitions)
+    definitions["TransformStep"] = _with_operators(definitions)
+    types = {"extract": "ExtractStep", "transform": "TransformStep", "load": "LoadStep"}
+    return {
+        "type": "object",
+        "required": ["key", "type"],
+        "properties": {"type": {"enum": list(types)}},
+        "allOf": [_if("type", {"const": kind}, _to(name)) for kind, name in types.items()],
+    }
+
+
+def _with_adapters(step: type[BaseModel], kind: Kind, definitions: dict[str, Any]) -> dict[str, Any]:
+    schema = _envelope(step, definitions)
+    known = sorted(adapters.names(kind))
+    schema["properties"]["adapter"] |= {"anyOf": [{"enum": known}, {"pattern": _IMPORT_PATH}]}
+    schema["properties"]["config"] = {"description": "The adapter's own fields.", "type": ["object", "null"]}
+    schema["required"] = ["key", "type", "adapter"]
+    schema["allOf"] = [_adapter_rule(kind, name, definitions) for name in known]
+    return schema
+
+
+def _adapter_rule(kind: Kind, name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    own = _adapter(kind, name, definitions)
+    rule: dict[str, Any] = {"properties": {"config": own}}
+    if definitions[f"{kind}.{name}"].get("required"):
+        rule |= {"required": ["config"]}
+    return _if("adapter", {"const": name}, rule)
+
+
+def _with_operators(definitions: dict[str, Any]) -> dict[str, Any]:
+    schema = _envelope(TransformStep, definitions)
+    operators = {name: _adapter("transforms", name, definitions) for name in sorted(adapters.names("transforms"))}
+    for name in operators:
+        own = _with_defaults(definitions[f"transforms.{name}"], "operator")
+        own.setdefault("properties", {})["on_error"] = _POLICY
+    schema["properties"]["operators"] = {
+        "description": "The operators, in order: each a mapping of its name to its fields.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "properties": operators,
+            "patternProperties": {_IMPORT_PATH: {"type": ["object", "null"]}},
+            "additionalProperties": False,
+        },
+    }
+    schema["required"] = ["key", "type", "operators"]
+    return schema
+
+
+def _adapter(kind: Kind, name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """A reference to the adapter's schema, made here; what cannot be imported here may hold anything."""
+    at = f"{kind}.{name}"
+    definitions[at] = {"type": "object"}
+    try:
+        own = _flat(adapters.load(kind, name), definitions, prefix=f"{at}.")
+    except Exception as error:  # a missing extra, or somebody's broken adapter: the others still complete
+        definitions[at] = {"type": "object", "description": f"cannot be imported here: {str(error)[:200]}"}
+    else:
+        definitions[at] = own
+    return _to(at) if definitions[at].get("required") else {"anyOf": [_to(at), {"type": "null"}]}
+
+
+def _envelope(step: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A step's schema; what it refers to of adapters is put in by who asks."""
+    schema = step.model_json_schema(by_alias=True)
+    schema.pop("$defs", None)
+    return _with_defaults(schema, "step")
+
+
+def _flat(model: type[BaseModel], definitions: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A model's schema; the definitions that it refers to are put beside the others, under a prefix."""
+    schema = model.model_json_schema(by_alias=True, ref_template=f"#/$defs/{prefix}{{model}}")
+    for name, definition in schema.pop("$defs", {}).items():
+        definitions[f"{prefix}{name}"] = definition
+    if model.__doc__ is None or model.__module__.startswith("airflow_datahub.adapters"):
+        schema |= _described(model)
+    return schema
+
+
+def _described(model: type[BaseModel]) -> dict[str, Any]:
+    """An adapter is described by its module."""
+    text = cleandoc(sys.modules[model.__module__].__doc__ or "").partition("\nExample:")[0].strip()
+    return {"description": text} if text else {}
+
+
+def _with_defaults(schema: dict[str, Any], place: str) -> dict[str, Any]:
+    """The words that do not act yet may be given the value that changes nothing."""
+    schema.setdefault("properties", {}).update({word: {"enum": _harmless(d)} for word, (d, _) in WORDS[place].items()})
+    return schema
+
+
+def _harmless(default: Any) -> list[Any]:
+    return [default] if default is None else [default, None]
+
+
+def _edge(definitions: dict[str, Any]) -> dict[str, Any]:
+    return _with_defaults(_flat(Edge, definitions), "edge")
+
+
+def _params(schema: dict[str, Any]) -> dict[str, Any]:
+    """A param is a JSON Schema or a bare default."""
+    anything = {"anyOf": [{"$ref": DIALECT}, {"not": {"type": "object"}}]}
+    return {**schema, "additionalProperties": anything}
+
+
+def _to(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _if(word: str, value: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
+    return {"if": {"properties": {word: value}, "required": [word]}, "then": then}

@@ -1,0 +1,193 @@
+"""The small words of the grammar: durations, shares, schedules, time zones, dates.
+
+What is wrong is raised as the pydantic error `wanted`, whose text completes the sentence "'field' wants …".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError, PydanticKnownError
+
+OnError = Literal["reject", "drop", "flag", "stop"]
+"""What becomes of a record that an operator cannot serve."""
+
+PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+"""Airflow's names for common cron texts."""
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
+_KEY = "[a-z][a-z0-9_]{0,99}"
+_LONGEST = timedelta(days=3650)
+
+
+def wanted(what: str, meant: str = "") -> PydanticCustomError:
+    """The error to raise for a value that is not what the field wants; `meant` ends the message."""
+    return PydanticCustomError("wanted", "{what}", {"what": what, "meant": meant})
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole, from 0 to 1."""
+
+    part: float
+
+    def __str__(self) -> str:
+        return f"{self.part * 100:.10g}%"
+
+
+def duration(value: Any) -> timedelta:
+    """`30s`, `5m`, `2h` or `1d`, at most ten years."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None or (parsed := timedelta(**{_UNITS[match[2]]: int(match[1])})) > _LONGEST:
+        raise wanted("a duration such as 30s, 5m, 2h or 1d")
+    return parsed
+
+
+def shortest(value: timedelta) -> str:
+    """A duration as the grammar writes it."""
+    seconds = int(value.total_seconds())
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def _some_time(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise wanted("a duration above 0s")
+    return value
+
+
+def _share_or_count(value: Any) -> Share | int:
+    if isinstance(value, Share) or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
+        return value
+    match = _SHARE.fullmatch(value) if isinstance(value, str) else None
+    if match and float(match[1]) <= 100:
+        return Share(float(match[1]) / 100)
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value):
+        return int(value)
+    raise wanted("a share such as 1%, at most 100%, or a count of records")
+
+
+def _no_flag(value: Any) -> Any:
+    """Python takes true for 1; in YAML a count that is `true` is a mistake."""
+    if isinstance(value, bool):
+        raise wanted("a whole number")
+    return value
+
+
+def _cron(value: Any) -> str:
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if len(text.split(" ")) != 5 or len(text) > 200 or not _is_cron(text):
+        raise wanted("a cron text of five fields: minute, hour, day, month, weekday")
+    return text
+
+
+def _is_cron(text: str) -> bool:
+    from croniter import croniter  # type: ignore[import-untyped]
+
+    try:
+        croniter(text, datetime(2024, 1, 1, tzinfo=UTC)).get_next()
+    except Exception:  # croniter lets KeyError and others through for odd texts
+        return False
+    return True
+
+
+def _cron_or_preset(value: Any) -> str:
+    if isinstance(value, list | dict):
+        raise PydanticKnownError("string_type")  # the other forms of a schedule say what is wrong
+    if value in PRESETS:
+        return str(value)
+    if isinstance(value, str) and not value.startswith("@"):
+        return _cron(value)
+    raise wanted(f"a cron text, a list of them, {{every: 15m}} or one of {', '.join(PRESETS)}")
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(_KEY, value):
+        return value
+    raise wanted("a name such as load_events: a small letter, then small letters, digits and _")
+
+
+def _time_zone(value: Any) -> str:
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        return ZoneInfo(value).key
+    except Exception:  # a folder, an absolute path, a text too long: each another error
+        raise wanted("a time zone such as Europe/Paris", near(str(value), available_timezones())) from None
+
+
+def _moment(value: Any) -> datetime:
+    """A date or a date and time in ISO 8601; without an offset it stays naive."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise wanted("a date such as 2024-01-31 or 2024-01-31T08:00:00Z") from None
+
+
+def _instant(value: Any) -> datetime:
+    moment = _moment(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'table'?`, or nothing when no known name is close."""
+    return did_you_mean(nearest(name, known))
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like this one."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name[:100], list(known), n=1)), None)
+
+
+def did_you_mean(name: str | None) -> str:
+    """The end of a message that says what was probably meant."""
+    return f"; did you mean {name!r}?" if name else ""
+
+
+def _text(pattern: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
+
+
+_AS_TEXT: Callable[[Any], Any] = shortest
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(_AS_TEXT),
+    _text("^[0-9]{1,9}[smhd]$", "30s", "5m", "2h", "1d"),
+]
+"""Read from `30s`, `5m`, `2h` or `1d`."""
+
+SomeTime = Annotated[Duration, BeforeValidator(lambda value: _some_time(duration(value)))]
+"""A duration above zero."""
+
+ShareOrCount = Annotated[
+    Share | int,
+    BeforeValidator(_share_or_count),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]+)?%$"}]}
+    ),
+]
+Count = Annotated[int, BeforeValidator(_no_flag), Field(ge=0, le=2**31 - 1)]
+Positive = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=2**31 - 1)]
+Cron = Annotated[str, BeforeValidator(_cron)]
+CronOrPreset = Annotated[str, BeforeValidator(_cron_or_preset)]
+TimeZone = Annotated[str, BeforeValidator(_time_zone)]
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string"})]
+Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string"})]
+Key = Annotated[str, BeforeValidator(_key), _text(f"^{_KEY}$", "load_events")]
+Name = Annotated[str, Field(min_length=1, max_length=250)]

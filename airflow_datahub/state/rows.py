@@ -1,0 +1,105 @@
+"""What the store takes and gives, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+RunState = Literal["running", "success", "failed", "interrupted", "skipped"]
+
+RejectState = Literal["provisional", "open"]
+"""Provisional until the checkpoint shows the commit that set the record aside."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of records in one step; of a batch, a try or a run. They add up."""
+
+    records_in: int = 0
+    records_out: int = 0
+    made: int = 0
+    """Records that an operator added."""
+    merged: int = 0
+    """Records folded into others."""
+    rejected: int = 0
+    filtered: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    pages: int = 0
+    commits: int = 0
+    retries: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def balances(self, *, sink: bool = False) -> bool:
+        """Whether every record is accounted for (R10): in + made = out + rejected + filtered + merged.
+
+        Where records were written, they must be those that went out; `sink` demands it even if none was written.
+        """
+        written = self.inserted + self.updated + self.unchanged + self.deleted
+        left = self.records_out + self.rejected + self.filtered + self.merged
+        return self.records_in + self.made == left and (written == self.records_out or not (sink or written))
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One record that a step set aside."""
+
+    position: int
+    """Where the record stands among those that its commit carries, from 0."""
+    step: str
+    operator: str | None
+    field: str | None
+    reason: str
+    record: Any
+    """The record as it entered the step; a text where the source could not read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A run in the ledger."""
+
+    pipeline: str
+    run_id: str
+    state: RunState
+    started_at: datetime
+    """Of its first try."""
+    ended_at: datetime | None
+    """None while it runs."""
+    revision: str
+    trigger: str
+    tries: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectRow:
+    """A reject in the store, its record decrypted."""
+
+    id: int
+    pipeline: str
+    stream: str
+    scope: str
+    version: int
+    owner: str
+    position: int
+    state: RejectState
+    run_id: str
+    step: str
+    operator: str | None
+    field: str | None
+    reason: str
+    revision: str
+    truncated: bool
+    """The record was above the limit and is not kept."""
+    created_at: datetime
+    record: Any
+    """None where it is not kept or cannot be decrypted; `unreadable` says which."""
+    unreadable: str | None = None
+    """Why there is no record, for a person."""

@@ -1,0 +1,243 @@
+"""The store: run ledger and rejects, in one database for all pipelines.
+
+It is the only module of the state that callers import for itself, because SQLAlchemy comes with it (0.3 s).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from airflow_datahub import environment
+from airflow_datahub.contract import Connection, Log, Silence, Stream, UndefinedConnection
+from airflow_datahub.state import tables
+from airflow_datahub.state.database import Database, PostgreSQL, SQLite
+from airflow_datahub.state.keys import keys_beside, shared_keys
+from airflow_datahub.state.rows import Counters, Reject, RejectRow, RejectState, RunRow, RunState
+from airflow_datahub.state.sealing import RECORD_LIMIT, Seal
+
+LOCK_WAIT = 30.0
+"""Seconds to wait for others who write."""
+TEXT_LIMIT = 2048
+"""Characters of a reason or an error that are kept."""
+
+
+class Store:
+    """What outlives a run. Any thread may use it, and a process that forks takes it along (but like any SQLite: no fork
+    while another thread is inside it).
+
+    Every method is one transaction. They raise RunFailed while the database is locked or out of reach, and
+    ConfigurationError where a person must act.
+    """
+
+    def __init__(self, database: Database, seal: Seal):
+        self._database, self._seal = database, seal
+
+    @classmethod
+    def open(
+        cls,
+        connections: Callable[[str], Connection] | None = None,
+        home: Path | None = None,
+        *,
+        key: str | None = None,
+        log: Log | None = None,
+        wait: float = LOCK_WAIT,
+    ) -> Self:
+        """The store behind the connection of the option `store_connection`, or else the SQLite file under `home`.
+
+        Connections and home are by default those of the environment, as is `key`: Fernet keys, separated by commas.
+        Tables are made where they are missing. Raises ConfigurationError for a newer schema, a named connection that
+        is not there, or a shared store without a key.
+        """
+        key = key or environment.encryption_key()
+        shared = _shared(connections or environment.connection, wait)
+        if shared:
+            tables.prepare(shared)
+            return cls(shared, Seal(shared_keys(key, shared.name)))
+        home = home or environment.airflow_home()
+        database = SQLite(home / "airflow_datahub.db", wait)
+        tables.prepare(database)
+        return cls(database, Seal(keys_beside(home / "airflow_datahub.key", key, log or Silence())))
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._database.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def begin(self, pipeline: str, run_id: str, revision: str, trigger: str) -> None:
+        """A try of a run begins; a run that is known already has one try more."""
+        row = {"pipeline": pipeline, "run_id": run_id, "revision": revision, "trigger": trigger, "tries": 1}
+        row |= {"state": "running", "started_at": _now(), "ended_at": None, "error": None}
+        again = {"state": "running", "revision": revision, "ended_at": None, "error": None}
+        self._upsert(tables.run, [row], again | {"tries": tables.run.c.tries + 1})
+
+    def save_steps(self, pipeline: str, run_id: str, steps: Mapping[str, Counters]) -> None:
+        """What the steps of a run have counted so far, over all its tries; replaces what was there."""
+        rows = [
+            {"pipeline": pipeline, "run_id": run_id, "step": key, "place": place, **asdict(counters)}
+            for place, (key, counters) in enumerate(steps.items())
+        ]
+        self._upsert(tables.step, rows, ["place", *asdict(Counters())])
+
+    def end(self, pipeline: str, run_id: str, state: RunState, error: str | None = None) -> None:
+        """A try of a run has ended so; LookupError for a run that never began."""
+        values = {"state": state, "ended_at": _now(), "error": _storable(error)}
+        with self._database.writing() as connection:
+            done = connection.execute(tables.run.update().where(*_is(tables.run, pipeline, run_id)).values(values))
+        if not done.rowcount:
+            raise LookupError(f"run {run_id!r} of pipeline {pipeline!r} never began")
+
+    def run(self, pipeline: str, run_id: str) -> RunRow | None:
+        """One run of the ledger."""
+        found = self._read(sa.select(tables.run).where(*_is(tables.run, pipeline, run_id)))
+        return RunRow(**found[0]) if found else None
+
+    def runs(self, pipeline: str | None = None, limit: int = 50) -> list[RunRow]:
+        """The last runs, of one pipeline or of all, the newest first."""
+        query = sa.select(tables.run).where(*_is(tables.run, pipeline))
+        query = query.order_by(tables.run.c.started_at.desc(), tables.run.c.run_id.desc())
+        return [RunRow(**row) for row in self._read(query.limit(limit))]
+
+    def steps(self, pipeline: str, run_id: str) -> dict[str, Counters]:
+        """What the steps of a run have counted, by key, in the order in which they were saved."""
+        columns = [tables.step.c[name] for name in asdict(Counters())]
+        query = sa.select(tables.step.c.step, *columns).where(*_is(tables.step, pipeline, run_id))
+        return {row.pop("step"): Counters(**row) for row in self._read(query.order_by(tables.step.c.place))}
+
+    def add_rejects(
+        self,
+        stream: Stream,
+        owner: str,
+        run_id: str,
+        revision: str,
+        version: int,
+        rejects: Sequence[Reject],
+        *,
+        provisional: bool,
+    ) -> None:
+        """Keep what one commit sets aside, its records encrypted; they are durable once this returns.
+
+        Provisional rejects are those of the commit of `version` by `owner`, all in one call: a call for the same commit
+        replaces them, so that a commit may be tried again.
+        """
+        state: RejectState = "provisional" if provisional else "open"
+        of_all = asdict(stream) | {"owner": owner, "run_id": run_id, "revision": revision, "version": version}
+        of_all |= {"state": state, "created_at": _now()}
+        rows = [of_all | self._row(reject) for reject in rejects]
+        with self._database.writing() as connection:
+            if provisional:
+                before = _provisional(stream, tables.reject.c.version == version, tables.reject.c.owner == owner)
+                connection.execute(tables.reject.delete().where(before))
+            if rows:
+                connection.execute(tables.reject.insert(), rows)
+
+    def confirm(self, stream: Stream, version: int, owner: str) -> None:
+        """The commit of `version` by `owner` is durable: its rejects are open. To be called before the next commit."""
+        with self._database.writing() as connection:
+            self._confirm(connection, stream, version, owner)
+
+    def settle(self, stream: Stream, version: int, owner: str | None) -> int:
+        """Decide what earlier tries left provisional, by the checkpoint (R11); how many rejects became open by it.
+
+        Those of the checkpoint's own commit become open, other ones up to its version never were committed and are
+        deleted. Those of a later version stay as they are: a process that was thought dead may still commit them, and
+        then the next start finds them confirmed by the checkpoint. Without a checkpoint: version 0, owner None.
+        """
+        with self._database.writing() as connection:
+            opened = self._confirm(connection, stream, version, owner)
+            lost = _provisional(stream, tables.reject.c.version <= version)
+            connection.execute(tables.reject.delete().where(lost))
+        return opened
+
+    def rejects(
+        self,
+        pipeline: str | None = None,
+        run_id: str | None = None,
+        step: str | None = None,
+        state: RejectState | None = "open",
+        limit: int = 100,
+    ) -> list[RejectRow]:
+        """Rejects with their records decrypted, the newest first; `state` None is all states."""
+        table = tables.reject
+        wanted = [*_is(table, pipeline, run_id)]
+        wanted += [table.c[name] == value for name, value in {"step": step, "state": state}.items() if value]
+        query = sa.select(table).where(*wanted).order_by(table.c.id.desc()).limit(limit)
+        return [self._reject_row(row) for row in self._read(query)]
+
+    def _confirm(self, connection: sa.Connection, stream: Stream, version: int, owner: str | None) -> int:
+        committed = _provisional(stream, tables.reject.c.version == version, tables.reject.c.owner == owner)
+        return connection.execute(tables.reject.update().where(committed).values(state="open")).rowcount
+
+    def _row(self, reject: Reject) -> dict[str, Any]:
+        sealed = self._seal.close(reject.record)
+        texts = {name: _storable(getattr(reject, name)) for name in ("step", "operator", "field", "reason")}
+        return texts | {"position": reject.position, "record": sealed, "truncated": sealed is None}
+
+    def _reject_row(self, row: dict[str, Any]) -> RejectRow:
+        sealed = row.pop("record")
+        if sealed is None:
+            why = f"the record is above the limit of {RECORD_LIMIT >> 20} MiB and was not kept"
+            return RejectRow(**row, record=None, unreadable=why)
+        try:
+            return RejectRow(**row, record=self._seal.open(sealed))
+        except LookupError as error:
+            return RejectRow(**row, record=None, unreadable=str(error))
+
+    def _read(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
+        with self._database.reading() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def _upsert(self, table: sa.Table, rows: list[dict[str, Any]], change: Mapping[str, Any] | Iterable[str]) -> None:
+        """Insert rows; where the key is there, change these columns: to the new row's values, or to those given."""
+        dialect = sqlite if self._database.engine.dialect.name == "sqlite" else postgresql
+        insert = dialect.insert(table)
+        new = change if isinstance(change, Mapping) else {name: insert.excluded[name] for name in change}
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new), rows)
+
+
+def _shared(connections: Callable[[str], Connection], wait: float) -> Database | None:
+    """The database behind the store's connection; None where the connection of the default id is not defined."""
+    wanted = environment.option("store_connection")
+    default = environment.OPTIONS["store_connection"].default
+    try:
+        return PostgreSQL(connections(wanted or default or ""), wait)
+    except UndefinedConnection:
+        if wanted and wanted != default:
+            raise
+        return None
+
+
+def _is(table: sa.Table, pipeline: str | None = None, run_id: str | None = None) -> list[sa.ColumnElement[bool]]:
+    wanted = {"pipeline": pipeline, "run_id": run_id}
+    return [table.c[name] == value for name, value in wanted.items() if value is not None]
+
+
+def _provisional(stream: Stream, *more: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    columns = tables.reject.c
+    same_stream = [columns[name] == value for name, value in asdict(stream).items()]
+    return sa.and_(*same_stream, columns.state == "provisional", *more)
+
+
+def _storable(text: str | None) -> str | None:
+    """The text as a database takes it: without NUL and lone surrogates, which rejects are full of, and not endless."""
+    if text is None:
+        return None
+    cut = text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "…"
+    return cut.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

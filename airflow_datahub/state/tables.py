@@ -1,0 +1,118 @@
+"""The tables of the store. Their names carry a prefix, because the database may be shared with other things."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.state.database import Database
+from airflow_datahub.state.rows import Counters
+
+SCHEMA_VERSION = 1
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """A time in UTC; SQLite forgets the zone."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Into UTC, whatever zone it came in."""
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Into UTC, in which it was stored."""
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+def _text(name: str, *, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=null)
+
+
+metadata = sa.MetaData()
+
+schema = sa.Table("datahub_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
+
+run = sa.Table(
+    "datahub_run",
+    metadata,
+    sa.Column("pipeline", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, primary_key=True),
+    _text("state"),
+    sa.Column("started_at", Moment, nullable=False, index=True),
+    sa.Column("ended_at", Moment),
+    _text("revision"),
+    _text("trigger"),
+    sa.Column("tries", sa.Integer, nullable=False),
+    _text("error", null=True),
+)
+
+step = sa.Table(
+    "datahub_step",
+    metadata,
+    sa.Column("pipeline", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("place", sa.Integer, nullable=False),
+    *(
+        sa.Column(counter.name, sa.Double if counter.name == "seconds" else sa.BigInteger, nullable=False)
+        for counter in fields(Counters)
+    ),
+)
+
+reject = sa.Table(
+    "datahub_reject",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    _text("pipeline"),
+    _text("stream"),
+    _text("scope"),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    _text("owner"),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    _text("state"),
+    _text("run_id"),
+    _text("step"),
+    _text("operator", null=True),
+    _text("field", null=True),
+    _text("reason"),
+    _text("revision"),
+    sa.Column("record", sa.LargeBinary),
+    sa.Column("truncated", sa.Boolean, nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Index("datahub_reject_of_stream", "pipeline", "stream", "scope", "state", "version"),
+    sa.Index("datahub_reject_of_run", "pipeline", "run_id"),
+    sqlite_autoincrement=True,
+)
+
+
+def prepare(database: Database) -> None:
+    """Make the tables where they are missing, once among any number of processes.
+
+    Raises ConfigurationError for a store whose schema is newer than this package.
+    """
+    with database.reading() as connection:
+        found = _version(connection)
+    if found is None:
+        with database.alone() as connection:
+            found = _version(connection)
+            if found is None:
+                metadata.create_all(connection)
+                connection.execute(schema.insert(), {"version": SCHEMA_VERSION})
+                return
+    if found > SCHEMA_VERSION:
+        raise ConfigurationError(
+            f"{database.name} has schema version {found}, this airflow-datahub knows up to {SCHEMA_VERSION}: "
+            "upgrade airflow-datahub here to what the other machines run"
+        )
+
+
+def _version(connection: sa.Connection) -> int | None:
+    if not sa.inspect(connection).has_table(schema.name):
+        return None
+    return connection.execute(sa.select(sa.func.max(schema.c.version))).scalar()

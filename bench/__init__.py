@@ -1,0 +1,1 @@
+"""Our speed against a reference written by hand: `python -m bench`."""

@@ -1,0 +1,104 @@
+"""What the YAML of the PostgreSQL sink may say; no server is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from airflow_datahub import adapters
+from airflow_datahub.adapters.sinks.postgres import Postgres
+from airflow_datahub.postgres.declared import Column, canonical, split_path
+
+PLAIN: dict[str, Any] = {"connection": "warehouse", "table": "events", "key": ["id"]}
+
+
+def test_it_is_found_by_its_name() -> None:
+    assert adapters.load("sinks", "postgres") is Postgres
+
+
+def test_the_short_and_the_long_form_of_a_column() -> None:
+    spec = {**PLAIN, "table": "sales.Events", "columns": {
+        "t": "timestamptz", "data": {"type": "jsonb", "null": False, "from": "$"}, "a": {"from": r"x.y\.z.0"},
+    }}  # fmt: skip
+    target = Postgres(**spec).target()
+    assert (target.schema, target.table, target.key) == ("sales", "Events", ("id",))
+    assert target.columns == (
+        Column("t", ("t",), "timestamp with time zone"),
+        Column("data", (), "jsonb", nullable=False),
+        Column("a", ("x", "y.z", "0")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("VARCHAR( 20 )", "character varying(20)"), ("char", "character(1)"), ("int", "integer"), ("int8", "bigint"),
+        ("numeric(10)", "numeric(10,0)"), ("decimal(10, 2)", "numeric(10,2)"),
+        ("double  precision", "double precision"),
+        ("timestamptz(3)", "timestamp(3) with time zone"), ("timestamp", "timestamp without time zone"),
+        ("text[]", "text[]"), ("varchar(3) []", "character varying(3)[]"), ("interval", "interval"),
+    ],
+)  # fmt: skip
+def test_types(written: str, meant: str) -> None:
+    assert canonical(written) == meant
+
+
+@pytest.mark.parametrize(
+    "written", ["", "txt", "text; drop table x", "text default 1", "varchar(0)", "varchar(1,2)", "text(3)", "text[][]",
+                "numeric(1001)", "serial", "character varying(20) collate \"C\"", "timestamp(7)"],
+)  # fmt: skip
+def test_types_that_are_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="type"):
+        canonical(written)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"strategy": "replace"}, "not yet"),
+        ({"strategy": "update"}, "not yet"),
+        ({"strategy": "delete"}, "not yet"),
+        ({"evolution": "evolve"}, "not yet"),
+        ({"newer_by": "t"}, "newer_by is not yet"),
+        ({"rest": "payload"}, "rest is not yet"),
+        ({"strategy": "upsrt"}, "upsert"),
+        ({"key": []}, "key is needed for strategy insert"),
+        ({"strategy": "append"}, "key has no meaning"),
+        ({"key": ["id", "id"]}, "twice"),
+        ({"table": "a.b.c"}, "schema.table"),
+        ({"table": ".b"}, "schema.table"),
+        ({"table": ""}, "empty"),
+        ({"table": "x" * 64}, "63 bytes"),
+        ({"table": "a\0"}, "NUL"),
+        ({"table": "_datahub_checkpoint"}, "ours"),
+        ({"columns": {"é" * 32: "text"}}, "63 bytes"),
+        ({"columns": {"a": "nonsense"}}, "'nonsense' is not known"),
+        ({"columns": {"a": {"default": "pg_sleep(9)"}}}, "not one of now"),
+        ({"columns": {"a": {"default": [1]}}}, "default"),
+        ({"columns": {"a": {"from": "a..b"}}}, "empty part"),
+        ({"columns": {"id": {"from": "$"}}}, "cannot be the whole record"),
+        ({"columns": {"a": {"typ": "text"}}}, "typ"),
+        ({"tabel": "x"}, "tabel"),
+    ],
+)
+def test_what_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Postgres(**{**PLAIN, **change})
+
+
+def test_paths() -> None:
+    assert split_path("$") == ()
+    assert split_path(r"a\.b.0") == ("a.b", "0")
+
+
+def test_reading_a_spec_needs_no_driver() -> None:
+    program = (
+        "import sys, airflow_datahub.adapters as a; a.load('sinks', 'postgres')\n"
+        "print([m for m in ('psycopg', 'airflow', 'httpx') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,74 @@
+"""Every command and every YAML block of README and docs is executed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from airflow_datahub.engine.trial import try_pipeline
+from airflow_datahub.spec import loads
+from tests.world import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ELSEWHERE = {
+    "make test": "what runs these tests",
+    "make demo": "tests/e2e/test_demo.py",
+}
+
+
+def blocks(language: str) -> list[pytest.param]:
+    found = [(page, match) for page in PAGES for match in BLOCK.finditer(page.read_text()) if match[1] == language]
+    return [
+        pytest.param(match[2], id=f"{page.name}:{page.read_text()[: match.start()].count(chr(10)) + 1}")
+        for page, match in found
+    ]
+
+
+@pytest.mark.parametrize("text", blocks("yaml"))
+def test_yaml(text: str) -> None:
+    name = re.match(r"# (\w+\.yaml)\n", text)
+    if "steps:" in text:
+        pipeline = loads(text, name[1] if name else "pipeline.yaml")
+        assert [verdict.complaints for verdict in try_pipeline(pipeline) if not verdict.passed] == []
+    else:
+        yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("text", blocks("sh"))
+def test_commands(text: str, tmp_path: Path) -> None:
+    for line in text.splitlines():
+        if line in ELSEWHERE:
+            continue
+        command, *arguments = shlex.split(line)
+        assert command == ".venv/bin/airflow-datahub", f"who runs {line!r}?"
+        arguments = [str(tmp_path / a) if arguments[i - 1] == "--output" else a for i, a in enumerate(arguments)]
+        run = subprocess.run(
+            [sys.executable, "-m", "airflow_datahub.cli", *arguments],
+            cwd=ROOT, env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_reference_is_what_the_classes_give() -> None:
+    check = [sys.executable, "docs/reference.py", "--check"]
+    run = subprocess.run(check, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_continuous_integration_runs_the_command_of_the_readme() -> None:
+    assert "\nmake test\n" in (ROOT / "README.md").read_text()
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("make test")
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

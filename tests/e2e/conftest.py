@@ -1,0 +1,146 @@
+"""One real Airflow for the session, with five specs in its DAG folder, one of them broken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from airflow_datahub.demo.airflow import StandaloneAirflow
+from airflow_datahub.demo.mock_api import MockApi
+from airflow_datahub.demo.postgres import EmbeddedPostgres
+from airflow_datahub.spec import write_stubs
+from tests.hostile import Asked, Hostile, reply
+from tests.world import EVENTS, http_connection
+
+BROKEN = """version: 1
+schedul: "@daily"
+steps:
+  - key: extract
+    type: extract
+    adapter: http_apy
+  - key: load
+    type: load
+    adapter: stdout
+    config: {colour: red}
+"""
+
+TASK = "extract-tidy-load"
+
+
+def variant(name: str, head: str = "", **changes: str) -> str:
+    """The events pipeline under another name, with other words above its steps and other values in its lines."""
+    text = EVENTS.read_text().replace("id: datasync_events", f"id: {name}\n{head}")
+    text = text.replace("table: ingested_events", f"table: {name}")
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+@dataclass
+class Fails503Once:
+    """An API that is out of order for its first request."""
+
+    answered: int = 0
+
+    def __call__(self, asked: Asked) -> bytes:
+        """One page of two events, the second time."""
+        self.answered += 1
+        if self.answered == 1:
+            return reply({"error": "out of order"}, 503)
+        events = [{"id": str(n), "type": "click", "timestamp": 1705312200000} for n in range(2)]
+        return reply({"data": events, "hasMore": False, "nextCursor": None})
+
+
+@dataclass
+class Deployment:
+    """Airflow, what it reads from and what it writes to."""
+
+    airflow: StandaloneAirflow
+    dsn: str
+    api: MockApi
+    slow_api: MockApi
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the warehouse."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    def count(self, table: str) -> int:
+        """Rows of a table; 0 while it is not there."""
+        there = self.query(f"select to_regclass('{table}')")[0][0] is not None
+        return int(self.query(f"select count(*) from {table}")[0][0]) if there else 0
+
+    def start(self, dag_id: str, run_id: str | None = None, **conf: Any) -> str:
+        """Trigger a DAG; the run's id."""
+        self.airflow.unpause(dag_id)
+        return self.airflow.trigger(dag_id, conf, run_id)
+
+    def run(self, dag_id: str, **conf: Any) -> tuple[str, str]:
+        """Trigger a DAG and wait for its end: the run's id and state."""
+        run_id = self.start(dag_id, **conf)
+        return run_id, self.airflow.wait(dag_id, run_id)
+
+    def task(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """The run's only task instance."""
+        (task,) = self.airflow.tasks(dag_id, run_id)
+        return task
+
+    def log(self, dag_id: str, run_id: str, try_number: int = 1) -> str:
+        """What the task logged."""
+        return self.airflow.task_log(dag_id, run_id, TASK, try_number)
+
+
+def write_specs(dags: Path) -> None:
+    """The specs and their stubs."""
+    pipelines = dags / "pipelines"
+    pipelines.mkdir(parents=True)
+    specs = {
+        "datasync_events": EVENTS.read_text(),
+        "slow": variant(
+            "slow", "retry_delay: 1s\nthroughput: {batch_size: 500}",
+            **{"connection: datasync": "connection: slow", "limit: 1000": "limit: 500"},
+        ),
+        "flaky": variant("flaky", "retry_delay: 1s", **{"connection: datasync": "connection: flaky"}),
+        "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
+        "broken": BROKEN,
+    }  # fmt: skip
+    for name, text in specs.items():
+        (pipelines / f"{name}.yaml").write_text(text)
+    assert len(write_stubs(pipelines)) == len(specs)
+
+
+@pytest.fixture(scope="session")
+def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """All of it, up and parsed."""
+    folder = tmp_path_factory.mktemp("airflow")
+    write_specs(folder / "dags")
+    dsn = postgres.create_database("e2e_warehouse")
+    with ExitStack() as stack:
+        api = stack.enter_context(MockApi(events=20_000))
+        slow = stack.enter_context(MockApi(events=6_000, latency=0.4))
+        flaky = stack.enter_context(Hostile(Fails503Once()))
+        connections = {
+            "datasync": http_connection(api),
+            "slow": http_connection(slow),
+            "flaky": json.dumps({
+                "conn_type": "http", "host": f"http://127.0.0.1:{flaky.port}",
+                "extra": {"auth": "none", "allow_private": True, "retries": 0},
+            }),
+            "warehouse": dsn,
+        }  # fmt: skip
+        airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections)
+        stack.enter_context(airflow)
+        for dag_id in ("datasync_events", "slow", "flaky", "lost"):
+            airflow.wait_for_dag(dag_id)
+        started = Deployment(airflow, dsn, api, slow)
+        for dag_id in ("lost", "flaky"):
+            started.start(dag_id, "early")  # what they wait for passes while others are tested
+        yield started

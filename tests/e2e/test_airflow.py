@@ -1,0 +1,117 @@
+"""Pipelines in a real Airflow, from a real HTTP API into a real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import TASK, Deployment
+from tests.world import EVENTS
+
+pytestmark = pytest.mark.airflow
+
+def until(so: Callable[[], Any], timeout: float = 30) -> Any:
+    """Wait until something is so; what it is."""
+    deadline = time.monotonic() + timeout
+    while not (found := so()):
+        assert time.monotonic() < deadline, "it never became so"
+        time.sleep(0.1)
+    return found
+
+
+def test_a_broken_spec_hurts_only_itself_and_its_problems_end_the_import_error(deployment: Deployment) -> None:
+    errors = until(deployment.airflow.import_errors)
+    (text,) = errors.values()
+    assert next(iter(errors)).endswith("pipelines/broken.yaml.py")
+    title, *lines = text.rstrip().splitlines()[text.rstrip().splitlines().index(last_title(text)) :]
+    assert title.endswith("SpecError: 3 problems in pipelines/broken.yaml")
+    assert [line.split(": ")[0] for line in lines] == [
+        "pipelines/broken.yaml:2:1",
+        "pipelines/broken.yaml:6:14",
+        "pipelines/broken.yaml:10:14",
+    ]
+    assert "did you mean 'schedule'?" in lines[0]
+    assert "did you mean 'http_api'?" in lines[1]
+
+
+def last_title(text: str) -> str:
+    """The line of a traceback that begins with the exception's class."""
+    return next(line for line in reversed(text.splitlines()) if line.startswith("airflow_datahub.errors."))
+
+
+def test_a_run_brings_everything_and_a_second_one_nothing_new(deployment: Deployment) -> None:
+    unique = deployment.api.stats()["unique"]
+    first, state = deployment.run("datasync_events")
+    log = deployment.log("datasync_events", first)
+    assert state == "success", log
+    assert deployment.count("ingested_events") == unique
+    assert re.search(r"INFO ingestion complete: 20,000 records in [\d.]+ s \([\d,]+/s\), 0 rejected", log)
+    assert deployment.api.api_key not in log
+    second, state = deployment.run("datasync_events")
+    assert state == "success"
+    assert records(deployment.log("datasync_events", second)) == 0
+    assert deployment.count("ingested_events") == unique
+
+
+def test_airflow_shows_pages_rendered_fields_result_and_asset(deployment: Deployment) -> None:
+    run_id, state = deployment.run("datasync_events", since="2026-01-01T06:00:00Z")
+    assert state == "success"
+    airflow, of_run = deployment.airflow, f"/dags/datasync_events/dagRuns/{run_id}/taskInstances/{TASK}"
+    assert EVENTS.read_text().strip() in airflow.get("/dags/datasync_events/details")["doc_md"]
+    assert "- parse_date: {field: timestamp}" in airflow.get(f"/dags/datasync_events/tasks/{TASK}")["doc_md"]
+    shown = airflow.get(of_run)["rendered_fields"]["templated"]
+    assert shown == {"extract.path": "/events", "extract.query": {"since": "2026-01-01T06:00:00Z"}}
+    assert airflow.get(f"{of_run}/xcomEntries/return_value")["value"]["rejected"] == 0
+    events = airflow.get("/assets/events", source_dag_id="datasync_events", source_run_id=run_id)["asset_events"]
+    assert [(event["name"], event["uri"]) for event in events] == [
+        ("warehouse/public.ingested_events", "airflow-datahub://warehouse/public/ingested_events")
+    ]
+
+
+def test_a_param_of_the_wrong_type_is_refused_and_of_the_wrong_format_fails_at_once(deployment: Deployment) -> None:
+    with pytest.raises(httpx.HTTPStatusError, match="400 .*since"):
+        deployment.airflow.trigger("datasync_events", {"since": 5})
+    run_id, state = deployment.run("datasync_events", since="junk")
+    assert (state, deployment.task("datasync_events", run_id)["try_number"]) == ("failed", 1)
+    assert "param 'since' of pipeline 'datasync_events' wants" in deployment.log("datasync_events", run_id)
+
+
+def test_a_missing_connection_fails_at_once_and_is_named(deployment: Deployment) -> None:
+    assert deployment.airflow.wait("lost", "early") == "failed"
+    assert deployment.task("lost", "early")["try_number"] == 1
+    log = deployment.log("lost", "early")
+    assert "pipeline 'lost', step 'load': connection 'nowhere' is not defined" in log
+
+
+def test_an_api_out_of_order_is_asked_again_by_the_next_try(deployment: Deployment) -> None:
+    assert deployment.airflow.wait("flaky", "early") == "success"
+    assert deployment.task("flaky", "early")["try_number"] == 2
+    assert re.search(r"pipeline 'flaky', step 'extract': .*503", deployment.log("flaky", "early", 1))
+    assert deployment.count("flaky") == 2
+
+
+def test_a_killed_task_goes_on_where_it_was_and_a_second_run_waits_for_it(deployment: Deployment) -> None:
+    airflow = deployment.airflow
+    first, second = (deployment.start("slow", run_id) for run_id in ("first", "second"))
+    until(lambda: deployment.count("slow") >= 1_000)
+    assert airflow.state("slow", second) == "queued"
+    os.kill(deployment.task("slow", first)["pid"], signal.SIGKILL)
+    killed_at = deployment.count("slow")
+    assert airflow.wait("slow", first) == "success"
+    assert deployment.task("slow", first)["try_number"] == 2
+    assert killed_at < deployment.count("slow") == deployment.slow_api.stats()["unique"]
+    assert 0 < records(deployment.log("slow", first, 2)) <= 5_000  # of 6,000
+    assert airflow.wait("slow", second) == "success"
+    assert records(deployment.log("slow", second)) == 0
+
+
+def records(log: str) -> int:
+    """What the last line of a try says it read."""
+    return int(re.findall(r"ingestion complete: ([\d,]+) records", log)[-1].replace(",", ""))

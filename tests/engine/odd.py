@@ -1,0 +1,56 @@
+"""Adapters that do what ours do not: fan out, break, stop in the middle, be slow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import ClassVar
+
+from airflow_datahub.contract import Batch, Cursor, Function, Record, Run, Source, Transform
+
+
+class Twice(Transform):
+    """Every record twice."""
+
+    def compile(self, run: Run) -> Function:
+        return lambda record: [record, {**record, "copy": True}]
+
+
+class Buggy(Transform):
+    """Raises what no operator should, for records with `bug`."""
+
+    def compile(self, run: Run) -> Function:
+        def apply(record: Record) -> Record:
+            if "bug" in record:
+                record["half"] = True
+                raise KeyError("oops")
+            return record
+
+        return apply
+
+
+class Numbers(Source):
+    """Pages of `{"n": …}`; the last has no cursor behind it."""
+
+    identity: ClassVar[tuple[str, ...]] = ("count",)
+
+    count: int
+    """How many."""
+
+    page: int = 10
+    """How many a page."""
+
+    pause: float = 0
+    """Seconds before each page."""
+
+    fail_at: int | None = None
+    """Break before the page that starts there."""
+
+    def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
+        for start in range(cursor or 0, self.count, self.page):
+            time.sleep(self.pause)
+            if self.fail_at == start:
+                raise OSError("the cable is out")
+            records = [{"n": n} for n in range(start, min(start + self.page, self.count))]
+            after = start + self.page
+            yield Batch(records, cursor=after if after < self.count else None, size=len(records) * 10, total=self.count)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_datahub.contract import Connection
+from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.http.target import target_of
+
+SECRET = "s3cr3t/key+1"
+
+
+def http(host: str | None = "https://api.example.com", **fields: Any) -> Connection:
+    return Connection("api", fields.pop("type", "http"), host, **fields)
+
+
+@pytest.mark.parametrize(
+    ("connection", "base"),
+    [
+        (http(), "https://api.example.com:443"),
+        (http("https://api.example.com/v1/", extra={"base_path": "/x/"}), "https://api.example.com:443/v1/x"),
+        (http("api.example.com"), "http://api.example.com:80"),
+        (http("api.example.com", type="https"), "https://api.example.com:443"),
+        (http("api.example.com", schema="https", port=8443), "https://api.example.com:8443"),
+        (http("api.example.com:8080/v1"), "http://api.example.com:8080/v1"),
+        (http("http://[::1]:81"), "http://[::1]:81"),
+    ],
+)
+def test_the_address(connection: Connection, base: str) -> None:
+    assert target_of(connection).base == base
+
+
+@pytest.mark.parametrize(
+    ("connection", "says"),
+    [
+        (http(None), "has no host"),
+        (http("ftp://x"), "'ftp'"),
+        (http("https://me:pw@x"), "login"),
+        (http("https://x?a=1"), "not an address"),
+        (http("https://x:99999"), "port"),
+        (http(type="postgres"), "type 'postgres'"),
+        (http(password=SECRET), '"auth": "api_key"'),
+        (http(login="me"), "a login and no password"),
+        (http(extra={"auth": "bearer"}), "has no password"),
+        (http(password=SECRET, extra={"auth": "bearre"}), "'bearre' is not one of .*did you mean 'bearer'"),
+        (http(extra={"alow_private": True}), "no field 'alow_private'; did you mean 'allow_private'"),
+        (http(extra={"allow_private": "perhaps"}), "extra 'allow_private'"),
+        (http(extra={"timeout": 0}), "extra 'timeout'"),
+        (http(password=SECRET, extra={"auth": "bearer", "header": "X"}), "belong to auth api_key"),
+        (http(password=SECRET, extra={"auth": "api_key", "header": "X", "param": "y"}), "both"),
+        (http(password=SECRET + "\n", extra={"auth": "bearer"}), "line break"),
+    ],
+)
+def test_mistakes_are_named_without_the_secret(connection: Connection, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        target_of(connection)
+    assert "connection 'api'" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_extras_of_a_uri_are_text() -> None:
+    extra = {"allow_private": "true", "timeout": "3", "auth": "bearer"}
+    target = target_of(http(password=SECRET, extra=extra))
+    assert target.allow_private
+    assert target.policy.total == 3
+
+
+def test_the_secret_is_masked_in_every_form() -> None:
+    target = target_of(http(login="me", password=SECRET))
+    text = f"{SECRET} s3cr3t%2Fkey%2B1 {target.headers['authorization']} {target!r}"
+    masked = target.masked(text)
+    assert masked.startswith("*** *** Basic *** ")
+    assert "s3cr3t" not in repr(target)

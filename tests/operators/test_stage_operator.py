@@ -1,0 +1,197 @@
+"""A task runs its stage with the real engine and store; only Airflow's supervisor is not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from tests import airflow_home
+from airflow_datahub import environment
+from airflow_datahub.errors import ConfigurationError, RunFailed
+from airflow_datahub.spec import Pipeline, loads
+from airflow_datahub.state.store import Store
+
+from airflow.sdk.api.datamodels._generated import DagRun  # isort: skip
+from airflow.sdk.exceptions import AirflowException, AirflowFailException  # isort: skip
+from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException  # isort: skip
+from airflow_datahub.operators.handover import connection  # isort: skip
+from airflow_datahub.operators.stage import StageOperator  # isort: skip
+
+MOMENT = datetime(2026, 1, 2, 3, tzinfo=UTC)
+
+
+class Memory(dict[str, Any]):
+    """Airflow's task state store, as far as the operator uses it."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+        self[key] = json.loads(json.dumps(value))
+
+    def delete(self, key: str) -> None:
+        """Forget a value."""
+        self.pop(key, None)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of each test's store."""
+    assert os.environ["AIRFLOW_HOME"] == airflow_home.HOME
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    return tmp_path
+
+
+def pipeline(how: str = "well", head: str = "", note: str = "null", more: str = "") -> Pipeline:
+    """A pipeline that ends so."""
+    return loads(
+        f"""
+version: 1
+{head}
+steps:
+  - key: extract
+    type: extract
+    adapter: tests.operators.endings:Endings
+    config: {{how: {how}, note: {note}{more}}}
+  - {{key: print, type: load, adapter: stdout, config: {{}}}}
+""",
+        "given.yaml",
+    )
+
+
+def operator(given: Pipeline) -> StageOperator:
+    """The task of a pipeline, ready to run."""
+    return StageOperator(task_id="extract-print", pipeline=given).prepare_for_execution()
+
+
+def context(run_type: str = "manual", memory: Memory | None = None, **params: Any) -> dict[str, Any]:
+    """What Airflow hands to a task."""
+    run = DagRun(
+        dag_id="given", run_id="run-1", logical_date=None, data_interval_start=None, data_interval_end=None,
+        run_after=MOMENT, start_date=MOMENT, end_date=None, run_type=run_type, state="running",
+        consumed_asset_events=[], partition_key=None,
+    )  # fmt: skip
+    return {"dag_run": run, "params": params, "task_state_store": memory if memory is not None else Memory()}
+
+
+def records(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What the run printed."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"id"')]
+
+
+def test_a_run_that_goes_well(capsys: pytest.CaptureFixture[str]) -> None:
+    counted = operator(pipeline()).execute(context("scheduled"))
+    assert (counted["records"], counted["rejected"]) == (1, 0)
+    assert records(capsys) == [{"id": 1, "note": None, "trigger": "schedule", "started": "2026-01-02T03:00:00+00:00"}]
+    with Store.open() as store:
+        run = store.run("given", "run-1")
+    assert run is not None
+    assert (run.state, run.trigger, run.tries) == ("success", "schedule", 1)
+
+
+@pytest.mark.parametrize(
+    ("run_type", "trigger"),
+    [("manual", "manual"), ("backfill", "schedule"), ("asset_triggered", "event"), ("operator_triggered", "manual")],
+)
+def test_what_triggered_a_run(run_type: str, trigger: str, capsys: pytest.CaptureFixture[str]) -> None:
+    operator(pipeline()).execute(context(run_type))
+    assert records(capsys)[0]["trigger"] == trigger
+
+
+@pytest.mark.parametrize("how", ["configuration", "stop"])
+def test_what_a_retry_would_only_hide_fails_at_once(how: str) -> None:
+    with pytest.raises(AirflowFailException, match=r"pipeline 'given', step 'extract': "):
+        operator(pipeline(how)).execute(context())
+
+
+@pytest.mark.parametrize("how", ["failed", "surprise"])
+def test_what_a_retry_may_cure_is_for_the_retries(how: str) -> None:
+    with pytest.raises(RunFailed, match=r"pipeline 'given', step 'extract': "):
+        operator(pipeline(how)).execute(context())
+
+
+def test_later_is_another_time_and_a_day_at_most() -> None:
+    memory = Memory()
+    given = pipeline("later", more=", delay: 50000")
+    before = datetime.now(UTC)
+    with pytest.raises(AirflowRescheduleException) as caught:
+        operator(given).execute(context(memory=memory))
+    assert timedelta(0) <= caught.value.reschedule_date - before - timedelta(seconds=50_000) < timedelta(minutes=1)
+    with pytest.raises(AirflowFailException, match="come back later .*more than 24 hours"):
+        operator(given).execute(context(memory=memory))
+    with pytest.raises(AirflowRescheduleException):  # somebody cleared the task: it may wait again
+        operator(given).execute(context(memory=memory))
+
+
+def test_a_pipeline_that_is_off_is_skipped() -> None:
+    off = loads(pipeline().text.replace("key: print,", "key: print, enabled: false,"), "given.yaml")
+    with pytest.raises(AirflowSkipException, match="load step 'print' is off"):
+        operator(off).execute(context())
+
+
+def test_a_stop_ends_a_run_within_airflows_five_seconds() -> None:
+    task = operator(pipeline("never"))
+    previous = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    before = datetime.now(UTC)
+    try:
+        with pytest.raises(AirflowException, match="ingestion interrupted"):
+            task.execute(context())
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert datetime.now(UTC) - before < timedelta(seconds=4.5)
+
+
+def test_a_stop_before_the_start_is_heeded() -> None:
+    task = operator(pipeline("never"))
+    task.on_kill()
+    with pytest.raises(AirflowException, match="ingestion interrupted"):
+        task.execute(context())
+
+
+HEAD = "params: {since: {type: [string, 'null'], format: date-time, default: null}}"
+
+
+def test_templates_are_rendered_by_us_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    task = operator(pipeline(head=HEAD, note='"{{ params.since }}"'))
+    task.render_template_fields(context())
+    assert task.templated == {"extract.note": None}
+    mixed = operator(pipeline(head=HEAD, note='"{{ run_id }} since {{ params.since }}"'))
+    given = context(since="2026-01-01T00:00:00Z")
+    mixed.render_template_fields(given)
+    assert mixed.templated == {"extract.note": "run-1 since 2026-01-01T00:00:00Z"}
+    mixed.execute(given)
+    assert records(capsys)[0]["note"] == "run-1 since 2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("entry", ["render_template_fields", "execute"])
+def test_a_wrong_param_fails_at_once_and_is_named(entry: str) -> None:
+    with pytest.raises(AirflowFailException, match=r"param 'since'.*date-time, not 'junk'"):
+        getattr(operator(pipeline(head=HEAD)), entry)(context(since="junk"))
+
+
+def test_a_template_that_cannot_be_rendered_fails_at_once() -> None:
+    with pytest.raises(AirflowFailException, match=r"pipeline 'given': .*'note'.*1 / 0"):
+        operator(pipeline(note='"{{ 1 / 0 }}"')).render_template_fields(context())
+
+
+def test_connections_are_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "http://me:s3cret@example.com:8080/x?timeout=5")
+    found = connection("shop")
+    assert (found.id, found.type, found.host, found.port) == ("shop", "http", "example.com", 8080)
+    assert (found.login, found.password, found.schema, found.extra) == ("me", "s3cret", "x", {"timeout": "5"})
+    assert found == environment.connection("shop")
+    with pytest.raises(ConfigurationError, match="connection 'nowhere' is not defined: .*AIRFLOW_CONN_NOWHERE"):
+        connection("nowhere")
+
+
+def test_the_store_is_sealed_with_airflows_key(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
+    operator(pipeline()).execute(context())
+    assert not (home / "airflow_datahub.key").exists()

@@ -1,0 +1,93 @@
+"""Edges: the running order follows them, and everything wrong with them is said at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from airflow_datahub.spec import Pipeline
+
+MOVE = "operators: [{'tests.spec.spec_adapters:Move': {from: a, to: b}}]"
+STEPS = f"""version: 1
+steps:
+  - {{key: load, type: load, adapter: stdout}}
+  - {{key: second, type: transform, {MOVE}}}
+  - {{key: first, type: transform, {MOVE}}}
+  - {{key: extract, type: extract, adapter: inline, config: {{rows: []}}}}
+edges:
+"""
+
+
+def test_the_running_order_follows_the_edges(right: Callable[..., Pipeline]) -> None:
+    edges = "  - {from: first, to: second}\n  - {from: second, to: load}\n  - {from: extract, to: first}\n"
+    pipeline = right(STEPS.removeprefix("version: 1\n") + edges)
+    assert [step.key for step in pipeline.steps] == ["extract", "first", "second", "load"]
+
+
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        (
+            ["{from: extract, to: firts}", "{from: frst, to: load}"],
+            ["8:25: no step 'firts'; did you mean 'first'?", "9:12: no step 'frst'; did you mean 'first'?"],
+        ),
+        (
+            ["{from: extract, to: first}", "{from: first, to: second}", "{from: second, to: first}"],
+            [
+                "3:6: no edge leads from 'extract' to 'load'",
+                "9:5: the edges go round in a circle: second > first > second",
+                "10:24: a second edge into 'first' does not yet act: this version",
+            ],
+        ),
+        (
+            ["{from: extract, to: first}", "{from: extract, to: second}", "{from: first, to: load}"],
+            ["9:12: a second edge out of 'extract' does not yet act"],
+        ),
+        (
+            ["{from: extract, to: first}", "{from: first, to: first}", "{from: first, to: load}"],
+            ["4:6: no edge leads from 'extract' to 'second'", "9:5: step 'first' cannot follow itself"],
+        ),
+        (
+            ["{from: extract, to: first}", "{from: extract, to: first}", "{from: second, to: load}"],
+            ["4:6: no edge leads from 'extract' to 'second'", "9:5: the edge from 'extract' to 'first' is given twice"],
+        ),
+        (
+            ["{from: extract, to: first, branch: eu}", "{from: first, too: second}", "5", "{to: load}"],
+            [
+                "8:32: 'branch' does not yet act",
+                "9:19: no field 'too'; did you mean 'to'?",
+                "10:5: 'edges' wants a mapping, not 5",
+                "11:5: 'from' is missing: Key of the step that records leave",
+            ],
+        ),
+        (
+            ["{from: first, to: second}", "{from: second, to: first}", "{from: load, to: extract}"],
+            ["8:5: the edges go round in a circle: second > first > second"],
+        ),
+    ],
+)
+def test_wrong_edges(wrong: Callable[..., list[str]], edges: list[str], expected: list[str]) -> None:
+    found = wrong(STEPS + "".join(f"  - {edge}\n" for edge in edges))
+    rest = list(found)
+    for message in expected:
+        match = [each for each in rest if each.startswith(message)]
+        assert match, found
+        rest.remove(match[0])
+    assert rest == []
+
+
+def test_edges_that_are_no_list(wrong: Callable[..., list[str]]) -> None:
+    assert "7:8: 'edges' wants a list of {from: STEP, to: STEP}" in wrong(STEPS.rstrip() + " {a: b}\n")
+
+
+def test_no_edges_at_all(wrong: Callable[..., list[str]]) -> None:
+    found = wrong(STEPS.rstrip() + " []\n")
+    assert len([each for each in found if "no edge leads from" in each]) == 3
+
+
+def test_many_steps_and_edges_take_no_time(wrong: Callable[..., list[str]]) -> None:
+    steps = "".join(f"  - {{key: s{i}, type: transform, operators: []}}\n" for i in range(3000))
+    edges = "".join(f"  - {{from: s{i}, to: s{(i + 1) % 3000}}}\n" for i in range(3000))
+    found = wrong(f"version: 1\nsteps:\n{steps}edges:\n{edges}")
+    assert any("go round in a circle" in each for each in found)

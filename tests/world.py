@@ -1,0 +1,76 @@
+"""A world for the command line: a spec in a folder, connections in the environment, and what the database holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from airflow_datahub.demo.mock_api import MockApi
+
+ROOT = Path(__file__).parent.parent
+EVENTS = ROOT / "dags" / "pipelines" / "datasync_events.yaml"
+EVENTS_ALONE = EVENTS.read_text().partition("tests:")[0]
+"""The spec without its tests, to be changed."""
+
+
+def http_connection(api: MockApi, **changes: Any) -> str:
+    """The mock API as an Airflow connection."""
+    extra = {"auth": "api_key", "header": "X-API-Key", "allow_private": True}
+    connection = {"conn_type": "http", "host": f"{api.url}/api/v1", "password": api.api_key, "extra": extra}
+    return json.dumps(connection | changes)
+
+
+@dataclass
+class World:
+    """One pipeline, one database, one home."""
+
+    home: Path
+    dsn: str
+    api: MockApi
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.environment = {
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW_CONN_DATASYNC": http_connection(self.api),
+            "AIRFLOW_CONN_WAREHOUSE": self.dsn,
+            "PYTHONPATH": str(ROOT),
+            **self.environment,
+        }
+
+    def spec(self, text: str, name: str = "datasync_events") -> Path:
+        """Write a spec."""
+        path = self.home / f"{name}.yaml"
+        path.write_text(text)
+        return path
+
+    def command(self, *arguments: object) -> list[str]:
+        """The command line of `airflow-datahub`."""
+        return [sys.executable, "-m", "airflow_datahub.cli", *map(str, arguments)]
+
+    def call(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `airflow-datahub` to its end."""
+        return subprocess.run(
+            self.command(*arguments), cwd=self.home, env={**os.environ, **self.environment, **environment},
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the database."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def count(self, table: str = "ingested_events") -> int:
+        """Rows of a table; 0 while it is not there."""
+        if self.query(f"select to_regclass('{table}')")[0][0] is None:
+            return 0
+        return int(self.query(f"select count(*) from {table}")[0][0])
