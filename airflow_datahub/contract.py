@@ -126,6 +126,9 @@ class Checkpoint:
     mark: Any = None
     format: int = CHECKPOINT_FORMAT
 
+    last: str | None = None
+    """Hash of the last of those records, by which it is found again where records in front of it have gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -223,6 +226,10 @@ class Source(Adapter):
     def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch] | Iterator[Batch]:
         """Yield batches in order from the cursor (None: from the start); a plain generator runs in a thread."""
         raise NotImplementedError
+
+    def begins_again(self) -> bool:
+        """Whether a run that has read everything is followed by one that reads everything again: a snapshot."""
+        return False
 
     def notes(self) -> list[str]:
         """What a person should know of these settings before they run; `plan` shows it."""

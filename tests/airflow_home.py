@@ -1,4 +1,6 @@
-"""A home for the Airflow that a test process imports, so that it never touches somebody's own. Import it first."""
+"""A home for the Airflow that a test process imports, so that it never touches somebody's own.
+
+The packages of such tests import it before anything else."""
 
 from __future__ import annotations
 
@@ -7,6 +9,6 @@ import os
 import shutil
 import tempfile
 
-HOME = tempfile.mkdtemp(prefix="datahub-airflow-home-")
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-os.environ["AIRFLOW_HOME"] = HOME
+home = tempfile.mkdtemp(prefix="datahub-airflow-home-")
+atexit.register(shutil.rmtree, home, ignore_errors=True)
+os.environ["AIRFLOW_HOME"] = home

@@ -44,7 +44,7 @@ def load(kind: Kind, name: str) -> type[Adapter]:
     found = [v for v in vars(module).values() if _is_adapter(v, kind) and v.__module__ == module.__name__]
     if len(found) != 1:
         raise AdapterNotFound(f"{known[name]} must hold exactly one {KINDS[kind].__name__}, it holds {len(found)}")
-    return found[0]
+    return cast("type[Adapter]", found[0])
 
 
 def _by_path(kind: Kind, path: str) -> type[Adapter]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable
+from typing import cast
 
 import yaml
 
@@ -31,7 +32,7 @@ def fenced(text: str) -> str:
 
 def steps_of(text: str, keys: frozenset[str]) -> str:
     """The items of the spec's `steps` with these keys, in the file's order."""
-    root = yaml.compose(text, Loader=_LOADER)
+    root = cast("yaml.MappingNode", yaml.compose(text, Loader=_LOADER))
     steps = next(value.value for key, value in root.value if key.value == "steps")
     return "\n".join(_as_written(text, step) for step in steps if _key(step) in keys)
 

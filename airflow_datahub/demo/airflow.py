@@ -65,7 +65,7 @@ class StandaloneAirflow(AirflowRest):
         self.secrets = stored_secrets(self.home)
         super().__init__(f"http://127.0.0.1:{self.port}", LOGIN, self.secrets["password"])
 
-    def start(self, timeout: float = 150) -> StandaloneAirflow:
+    def start(self, timeout: float = 300) -> StandaloneAirflow:
         """Migrate the database, start the components, wait until all are healthy; RunFailed with a log when not."""
         started = datetime.now(UTC)
         for folder in (self.logs, self.plugins):
@@ -84,14 +84,13 @@ class StandaloneAirflow(AirflowRest):
         return self
 
     def stop(self) -> None:
-        """End all components, by SIGKILL those that still run after 20 s."""
+        """End all components, by SIGKILL those that still run after 20 s; `start` may follow."""
         for process in self.processes.values():
             if process.poll() is None:
                 process.terminate()
         for process in self.processes.values():
             supervision.end(process)
         self.processes.clear()
-        self.close()
 
     def log_tails(self) -> str:
         """The end of every component's log, for a diagnosis."""
@@ -102,6 +101,7 @@ class StandaloneAirflow(AirflowRest):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self.close()
 
     def environment(self) -> dict[str, str]:
         """What the components find in their environment; nothing of an Airflow that we may run in ourselves."""

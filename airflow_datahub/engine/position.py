@@ -1,55 +1,95 @@
 """Where a stream stands, and how its batches are cut into pieces that a commit can carry.
 
-A position is the cursor at the start of what is not wholly read, and how many records behind it are dealt with. That
-needs nothing of a source but the same order again, and it lets a commit end in the middle of a page.
+A position is the cursor at the start of what is not wholly read, how many records behind it are dealt with, and a hash
+of the last of them. That needs nothing of a source but the same order again, it lets a commit end in the middle of a
+page, and it holds when records in front have gone meanwhile: the known last one is looked for, not counted to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from airflow_datahub.contract import Batch, Checkpoint, Cursor
 
 
-@dataclass(slots=True)
-class Position:
-    """Moves over the batches of a source; `cursor` and `skip` are what a checkpoint keeps."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a checkpoint keeps of a position."""
 
     cursor: Cursor | None = None
-    seen: int = 0
-    """Records behind `cursor` that have come by since."""
-    left: int = 0
-    """Records still to be passed over: an earlier run dealt with them."""
+    skip: int = 0
+    last: str | None = None
+
+
+START = Place()
+
+
+class Position:
+    """Moves over the batches of a source."""
+
+    def __init__(self, place: Place = START):
+        self._place = place
+        self._record: Any = None
+        self._resumes = place.skip > 0
+        self.lost = False
+        """The record that was last is not where it was: the page is read from its start again."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint | None) -> Position:
         """The position that a checkpoint keeps; without one, the start of the source."""
-        return cls(checkpoint.cursor, left=checkpoint.skip) if checkpoint else cls()
+        return cls(Place(checkpoint.cursor, checkpoint.skip, checkpoint.last)) if checkpoint else cls()
 
     @property
-    def skip(self) -> int:
-        """Records behind `cursor` that are dealt with."""
-        return self.seen + self.left
+    def place(self) -> Place:
+        """Where it stands now."""
+        if self._record is not None:
+            self._place = Place(self._place.cursor, self._place.skip, identity(self._record))
+            self._record = None
+        return self._place
 
-    def pieces(self, batch: Batch, most: int) -> Iterator[Batch]:
-        """The batch's new records in pieces of at most `most`; the position stands behind each piece as it is given."""
+    def pieces(self, batch: Batch, most: Callable[[], int]) -> Iterator[Batch]:
+        """The batch's new records in pieces of at most `most()`; the position stands behind each piece as it comes."""
         count = len(batch.records)
-        known = min(self.left, count)
-        self.left -= known
-        self.seen += known
-        for start in range(known, count, most):
-            end = min(start + most, count)
-            self.seen += end - start
-            if end == count:
-                self._pass(batch)
+        start = self._known(batch)
+        while start < count:
+            end = min(start + most(), count)
+            self._move(batch, start, end)
             yield _piece(batch, start, end)
-        if known == count:
-            self._pass(batch)
-
-    def _pass(self, batch: Batch) -> None:
+            start = end
         if batch.cursor is not None:
-            self.cursor, self.seen = batch.cursor, 0
+            self._place, self._record = Place(batch.cursor), None
+
+    def _known(self, batch: Batch) -> int:
+        """How many records of the first batch an earlier run dealt with."""
+        if not self._resumes or not batch.records:
+            return 0
+        self._resumes = False
+        for index in range(min(self._place.skip, len(batch.records)) - 1, -1, -1):
+            if identity(batch.records[index]) == self._place.last:
+                self._place = Place(self._place.cursor, index + 1, self._place.last)
+                return index + 1
+        self._place = Place(self._place.cursor)
+        self.lost = True
+        return 0
+
+    def _move(self, batch: Batch, start: int, end: int) -> None:
+        if end == len(batch.records) and batch.cursor is not None:
+            self._place, self._record = Place(batch.cursor), None
+        else:
+            self._place = Place(self._place.cursor, self._place.skip + end - start)
+            self._record = batch.records[end - 1]
+
+
+def identity(record: Any) -> str:
+    """A hash of a record's content, whatever the order of its keys."""
+    if not isinstance(record, dict | list | str | int | float | bool):
+        return hashlib.sha256(repr(record).encode()).hexdigest()[:32]
+    return hashlib.sha256(msgspec.json.encode(record, order="deterministic")).hexdigest()[:32]
 
 
 def _piece(batch: Batch, start: int, end: int) -> Batch:

@@ -27,7 +27,7 @@ class Rejecting:
 
     def add(self, version: int, rejects: Sequence[Reject], *, provisional: bool) -> None:
         """Store what the commit of `version` sets aside."""
-        if rejects:
+        if rejects or self._unconfirmed:
             self.store.add_rejects(
                 self.stream, self.owner, self.run.run_id, self.run.revision, version, rejects, provisional=provisional
             )

@@ -19,7 +19,7 @@ from typing import Any, cast
 from airflow_datahub.contract import Batch, Checkpoint, Run, Source, Stream, Writer, Written
 from airflow_datahub.engine.chain import Chain, Flow, set_aside
 from airflow_datahub.engine.channel import Channel, Closed, Room
-from airflow_datahub.engine.position import Position
+from airflow_datahub.engine.position import START, Place, Position
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.tally import Tally
 from airflow_datahub.errors import Interrupted, RunError, RunFailed
@@ -47,8 +47,9 @@ class Load:
     size: int = 0
     held: int = 0
     """Bytes of memory to give back once this is written."""
-    cursor: Any = None
-    skip: int = 0
+    place: Place = START
+    due: bool = False
+    """Something has come by, if only an empty page: the position may have moved."""
 
     def add(self, flow: Flow, piece: Batch) -> None:
         """Take in what the steps made of a piece."""
@@ -99,8 +100,8 @@ class Stage:
         self._run = replace(do.run, stopping=self._stopping)
         self._version = do.checkpoint.version if do.checkpoint else 0
         self._position = Position() if do.full else Position.of(do.checkpoint)
-        self._committed = None if do.full and do.checkpoint else (self._position.cursor, self._position.skip)
-        self._start, self._passing, self._remaining = self._position.cursor, self._position.left, do.limit
+        self._committed = None if do.full and do.checkpoint else self._position.place
+        self._start, self._remaining = self._position.place.cursor, do.limit
         self._fetched: Channel[tuple[Batch, float]] = Channel(2)
         self._prepared: Channel[tuple[Load, Batch, Any]] = Channel(0)
         self._room = Room(MEMORY)
@@ -199,47 +200,55 @@ class Stage:
         self._complete = True
 
     def _offer(self, batch: Batch, seconds: float) -> bool:
-        """Hand a batch on, cut to the limit; False when there is no reason to read on."""
+        """Hand a batch on; False when there is no reason to read on."""
         if self._stopping.is_set():
             return False
-        if self._remaining is not None:
-            batch = self._within_limit(batch, self._remaining)
         self._room.take(batch.size)
         self.total = batch.total if batch.total is not None else self.total
         self._fetched.put((batch, seconds))
-        if self._remaining == 0:
-            self._complete = True
-        return not self._complete
-
-    def _within_limit(self, batch: Batch, remaining: int) -> Batch:
-        """The batch's first records, and no position behind it unless it goes through whole."""
-        count = len(batch.records)
-        known = min(self._passing, count)
-        take = min(count - known, remaining)
-        self._passing -= known
-        self._remaining = remaining - take
-        end = known + take
-        if end == count:
-            return batch
-        origins = None if batch.origins is None else batch.origins[:end]
-        return replace(batch, records=batch.records[:end], origins=origins, cursor=None)
+        return True
 
     # --- the worker
 
     def _work(self) -> None:
         load = Load()
         for batch, seconds in self._fetched:
-            for piece in self._position.pieces(batch, self._do.batch_size):
+            for piece in self._position.pieces(batch, self._most):
                 load = self._sent_when_full(load)
                 load.add(self._do.chain.apply(piece), piece)
-                load.cursor, load.skip = self._position.cursor, self._position.skip
-            load.cursor, load.skip = self._position.cursor, self._position.skip
+                load.place = self._position.place
+                self._count_down(piece)
+                if self._remaining == 0:
+                    break
+            load.place, load.due = self._position.place, True
             load.held += batch.size
             counts = Counters(pages=batch.pages, retries=batch.retries, bytes=batch.size, seconds=seconds)
             load.count(self._do.chain.extract, counts)
+            if self._remaining == 0:
+                self._complete = True
+                self._fetched.close()
+                break
             load = self._sent_when_full(load)
+        else:
+            self._begin_again(load)
         self._send(load)
         self._prepared.finish()
+
+    def _most(self) -> int:
+        """Records of the next piece."""
+        return self._do.batch_size if self._remaining is None else min(self._do.batch_size, self._remaining)
+
+    def _count_down(self, piece: Batch) -> None:
+        if self._remaining is not None:
+            self._remaining -= len(piece.records)
+        if self._position.lost:
+            self._position.lost = False
+            self._do.run.log.warning("position_lost", step=self._do.chain.extract, reads="the page from its start")
+
+    def _begin_again(self, load: Load) -> None:
+        """A snapshot that is read to its end is read from its start next time."""
+        if self._complete and self._do.source.begins_again():
+            load.place, load.due = START, True
 
     def _sent_when_full(self, load: Load) -> Load:
         if load.read < self._do.batch_size and load.size < COMMIT_BYTES:
@@ -248,14 +257,14 @@ class Stage:
         return Load()
 
     def _send(self, load: Load) -> None:
-        batch = Batch(load.records, load.cursor, load.origins, load.size)
+        batch = Batch(load.records, None, load.origins, load.size)
         self._prepared.put((load, batch, self._writer.prepare(batch)))
 
     # --- the committer
 
     def _commit_all(self) -> None:
         for load, batch, prepared in self._prepared:
-            if load.read or (load.counters and (load.cursor, load.skip) != self._committed):
+            if load.read or (load.due and load.place != self._committed):
                 self._commit(load, batch, prepared)
             self._room.give_back(load.held)
 
@@ -273,10 +282,12 @@ class Stage:
             return self._tally.as_json(steps)
 
         do, version = self._do, self._version + 1
-        checkpoint = Checkpoint(version, do.rejects.owner, load.cursor, load.skip, do.fingerprint, counters={})
+        checkpoint = Checkpoint(
+            version, do.rejects.owner, load.place.cursor, load.place.skip, do.fingerprint, {}, last=load.place.last
+        )
         self._writer.commit(prepared, checkpoint, settle)
         self._version += 1
-        self._committed = (load.cursor, load.skip)
+        self._committed = load.place
         self._tally.keep(steps)
         self._do.rejects.confirm(self._version)
         self._tally.judge(at_end=False)

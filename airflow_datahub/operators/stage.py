@@ -99,4 +99,4 @@ class StageOperator(BaseOperator):
             return AirflowFailException(f"{error} (put off for more than 24 hours in this run: given up)")
         memory.set(_WAITED, waited)
         self.log.warning(f"{error}; the next try is in {error.delay:.0f} s")
-        return AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=error.delay))
+        return AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=error.delay))  # type: ignore[no-untyped-call]

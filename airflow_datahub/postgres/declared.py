@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from airflow_datahub.paths import parse
+
 Strategy = Literal["insert", "upsert", "append"]
 Default = bool | int | float | str
 
@@ -135,10 +137,7 @@ def checked_default(value: Default) -> Default:
 
 
 def split_path(text: str) -> tuple[str, ...]:
-    """`a.b.0` as its parts, `\\.` being a dot in a name; `$` is the whole record, no parts. Raises ValueError."""
-    if text == "$":
-        return ()
-    parts = tuple(part.replace("\\.", ".") for part in re.split(r"(?<!\\)\.", text))
-    if not all(parts):
-        raise ValueError(f"path {text[:80]!r} has an empty part; write names joined by dots, `a.b.0`, or `$`")
-    return parts
+    """The names of a path; `$` is the whole record, no names. Raises ValueError."""
+    if not text:
+        raise ValueError("path is empty; write the field's name, or `$` for the whole record")
+    return () if text == "$" else parse(text)

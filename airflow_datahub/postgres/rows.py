@@ -6,6 +6,7 @@ A slice is encoded optimistically; one that cannot be goes value by value, which
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -23,6 +24,8 @@ SLICE = 1_000
 """Rows encoded at once: about 256 kB of ordinary records, which is what one write of a COPY should carry."""
 
 NULL = "\\N"
+
+_INDEX = re.compile(r"[0-9]{1,9}")
 
 Lines = list[bytes]
 """COPY text, one element a slice; each line is one row, its first field the record's index."""
@@ -168,7 +171,7 @@ def _reached(value: Any, path: tuple[str, ...]) -> Any:
     for part in path:
         if isinstance(value, dict):
             value = value.get(part)
-        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(part) and int(part) < len(value):
             value = value[int(part)]
         else:
             return None

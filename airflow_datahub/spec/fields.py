@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -51,7 +52,7 @@ def template_mistakes(text: str, params: Mapping[str, Any]) -> list[str]:
     environment = SandboxedEnvironment()
     try:
         tree = environment.parse(text)
-        environment.compile(text, raw=True)
+        environment.compile(tree, raw=True)  # finds filters that do not exist
     except TemplateSyntaxError as error:
         return [f"the template is wrong: {error.message}"]
     except (RecursionError, SyntaxError, ValueError, MemoryError):
@@ -76,11 +77,25 @@ def _texts(model: BaseModel, path: Path, top: bool = True) -> Iterator[tuple[Pat
 
     Only the adapter's own fields are, not those of models inside it. Where Any stands, data may stand that is nobody's
     template."""
-    for name, field in type(model).model_fields.items():
+    for name, word, marked, data in _fields(type(model)):
         value = getattr(model, name)
-        templated = top and any(isinstance(mark, TemplateMark) for mark in field.metadata)
-        if templated or isinstance(value, str) or not _mentions_any(field.annotation):
-            yield from _leaves(value, (*path, field.alias or name), templated)
+        templated = top and marked
+        if templated or isinstance(value, str) or not data:
+            yield from _leaves(value, (*path, word), templated)
+
+
+@cache
+def _fields(model: type[BaseModel]) -> list[tuple[str, str, bool, bool]]:
+    """Each field's name, its name in the YAML, whether it is marked as templated, and whether it may hold any data."""
+    return [
+        (
+            name,
+            field.alias or name,
+            any(isinstance(m, TemplateMark) for m in field.metadata),
+            _has_any(field.annotation),
+        )
+        for name, field in model.model_fields.items()
+    ]
 
 
 def _leaves(value: Any, path: Path, templated: bool) -> Iterator[tuple[Path, Any, bool]]:
@@ -96,5 +111,5 @@ def _leaves(value: Any, path: Path, templated: bool) -> Iterator[tuple[Path, Any
             yield from _leaves(each, (*path, index), templated)
 
 
-def _mentions_any(annotation: Any) -> bool:
-    return annotation is Any or any(map(_mentions_any, get_args(annotation)))
+def _has_any(annotation: Any) -> bool:
+    return annotation is Any or any(map(_has_any, get_args(annotation)))

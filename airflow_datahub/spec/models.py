@@ -178,7 +178,7 @@ class ExpectedReject(Word):
     """Name of the operator that refuses."""
 
     reason: str | None = None
-    """The reason, in full."""
+    """The reason, or a part of it."""
 
 
 class PipelineTest(Word):

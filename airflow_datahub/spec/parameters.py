@@ -147,7 +147,7 @@ def _mistake_by_library(value: Any, schema: Mapping[str, Any]) -> str | None:
 
 
 def read_params(node: Node, scheduled: bool, findings: Findings) -> dict[str, dict[str, Any]]:
-    """The schema of each param, with a bare value made a default; what is wrong is noted.
+    """The schema of each param, with a bare value made a default; what is wrong is noted, and stands for any schema.
 
     With a schedule nobody is there to fill a form: every default must fit."""
     schemas: dict[str, dict[str, Any]] = {}
@@ -155,10 +155,10 @@ def read_params(node: Node, scheduled: bool, findings: Findings) -> dict[str, di
         if not _NAME.fullmatch(str(name)):
             findings.at_key(node, str(name), f"a param is named as in Python, unlike {str(name)[:80]!r}")
         schema = child.value if isinstance(child.value, dict) else {"default": child.value}
-        if _is_schema(str(name), child, findings):
-            schemas[str(name)] = schema
-            if scheduled:
-                _check_default(str(name), child, schema, findings)
+        right = _is_schema(str(name), child, findings)
+        schemas[str(name)] = schema if right else {}
+        if right and scheduled:
+            _check_default(str(name), child, schema, findings)
     return schemas
 
 

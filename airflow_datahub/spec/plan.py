@@ -39,6 +39,10 @@ class Stage:
     notes: tuple[str, ...]
     """What a person should know before this runs."""
 
+    def as_dict(self) -> dict[str, Any]:
+        """The stage as JSON has it: durations as the spec writes them, tuples as lists."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -49,12 +53,9 @@ class Plan:
     stages: tuple[Stage, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as JSON has it: durations as the spec writes them, tuples as lists."""
-        return {
-            "pipeline_id": self.pipeline_id,
-            "revision": self.revision,
-            "stages": [{k: _plain(v) for k, v in asdict(stage).items()} for stage in self.stages],
-        }
+        """The plan as JSON has it."""
+        stages = [stage.as_dict() for stage in self.stages]
+        return {"pipeline_id": self.pipeline_id, "revision": self.revision, "stages": stages}
 
 
 def plan(pipeline: Pipeline) -> Plan:

@@ -140,7 +140,7 @@ class Store:
                 before = _provisional(stream, tables.reject.c.version == version, tables.reject.c.owner == owner)
                 connection.execute(tables.reject.delete().where(before))
             if rows:
-                connection.execute(tables.reject.insert(), rows)
+                self._database.insert(connection, tables.reject, rows)
 
     def confirm(self, stream: Stream, version: int, owner: str) -> None:
         """The commit of `version` by `owner` is durable: its rejects are open. To be called before the next commit."""

@@ -136,7 +136,11 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
             }),
             "warehouse": dsn,
         }  # fmt: skip
-        airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections)
+        patient = {  # SQLite gives up on a lock after 5 s, which a busy machine needs
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/home/airflow.db?timeout=60",
+            "AIRFLOW__API__EXPOSE_STACKTRACE": "True",
+        }
+        airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=patient)
         stack.enter_context(airflow)
         for dag_id in ("datasync_events", "slow", "flaky", "lost"):
             airflow.wait_for_dag(dag_id)

@@ -17,6 +17,7 @@ from tests.world import EVENTS
 
 pytestmark = pytest.mark.airflow
 
+
 def until(so: Callable[[], Any], timeout: float = 30) -> Any:
     """Wait until something is so; what it is."""
     deadline = time.monotonic() + timeout
@@ -76,7 +77,7 @@ def test_airflow_shows_pages_rendered_fields_result_and_asset(deployment: Deploy
 
 
 def test_a_param_of_the_wrong_type_is_refused_and_of_the_wrong_format_fails_at_once(deployment: Deployment) -> None:
-    with pytest.raises(httpx.HTTPStatusError, match="400 .*since"):
+    with pytest.raises(httpx.HTTPStatusError, match=r"400 .*since"):
         deployment.airflow.trigger("datasync_events", {"since": 5})
     run_id, state = deployment.run("datasync_events", since="junk")
     assert (state, deployment.task("datasync_events", run_id)["try_number"]) == ("failed", 1)

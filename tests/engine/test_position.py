@@ -3,64 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_datahub.contract import Batch, Checkpoint
-from airflow_datahub.engine.position import Position
+from airflow_datahub.engine.position import Place, Position
 
 
-def paged(count: int, page: int, cursor: int | None) -> Iterator[Batch]:
-    """A source of `count` records whose last page has no cursor behind it."""
+def paged(records: list[Any], page: int, cursor: int | None) -> Iterator[Batch]:
+    """A source whose last page has no cursor behind it."""
     start = cursor or 0
     while True:
-        records = [{"n": n} for n in range(start, min(start + page, count))]
+        some = records[start : start + page]
         start += page
-        yield Batch(records, cursor=start if start < count else None, size=len(records))
-        if start >= count:
+        yield Batch(some, cursor=start if start < len(records) else None, size=len(some))
+        if start >= len(records):
             return
 
 
-def checkpoint(position: Position) -> Checkpoint:
-    return Checkpoint(1, "o", position.cursor, position.skip, "f", {})
+def numbers(count: int) -> list[Any]:
+    return [{"n": n, "again": n // 3} for n in range(count)]
+
+
+def restored(place: Place) -> Position:
+    return Position.of(Checkpoint(1, "o", place.cursor, place.skip, "f", {}, last=place.last))
+
+
+def read(position: Position, batches: Iterator[Batch], most: int, stop: int | None = None) -> list[int]:
+    got: list[int] = []
+    pieces = 0
+    for batch in batches:
+        for piece in position.pieces(batch, lambda: most):
+            got += [record["n"] for record in piece.records]
+            pieces += 1
+            if pieces == stop:
+                return got
+    return got
 
 
 @given(
-    count=st.integers(0, 60), page=st.integers(1, 25), later_page=st.integers(1, 25), most=st.integers(1, 30),
-    stop=st.integers(0, 40), grown=st.integers(0, 30),
+    count=st.integers(0, 60), page=st.integers(1, 25), most=st.integers(1, 30), stop=st.integers(1, 40),
+    grown=st.integers(0, 30),
 )  # fmt: skip
 def test_nothing_is_lost_or_doubled_over_a_stop_after_any_piece(
-    count: int, page: int, later_page: int, most: int, stop: int, grown: int
+    count: int, page: int, most: int, stop: int, grown: int
 ) -> None:
-    got: list[int] = []
     position = Position()
-    saved = Position()
-    pieces = 0
-    for batch in paged(count, page, None):
-        for piece in position.pieces(batch, most):
-            if pieces == stop:
-                break
-            pieces += 1
-            got += [record["n"] for record in piece.records]
-            saved = Position.of(checkpoint(position))
-        else:
-            continue
-        break
-    for batch in paged(count + grown, later_page, saved.cursor):
-        for piece in saved.pieces(batch, most):
-            got += [record["n"] for record in piece.records]
+    got = read(position, paged(numbers(count), page, None), most, stop)
+    again = restored(position.place)
+    got += read(again, paged(numbers(count + grown), page, again.place.cursor), most)
     assert got == list(range(count + grown))
 
 
-def test_a_shrunken_last_page_keeps_the_position() -> None:
-    position = Position(cursor=7, left=10)
-    assert list(position.pieces(Batch([{}] * 4, cursor=None), 100)) == []
-    assert (position.cursor, position.skip) == (7, 10)
+@given(gone=st.sets(st.integers(0, 8)), grown=st.integers(0, 30))
+def test_records_that_went_in_front_cost_nothing_new(gone: set[int], grown: int) -> None:
+    position = Position()
+    read(position, paged(numbers(10), 20, None), 100)
+    later = [record for record in numbers(10 + grown) if record["n"] not in gone]
+    assert read(restored(position.place), paged(later, 20, None), 100) == list(range(10, 10 + grown))
+
+
+def test_where_the_last_record_itself_has_gone_the_page_is_read_again() -> None:
+    position = Position()
+    read(position, paged(numbers(10), 20, None), 100)
+    again = restored(position.place)
+    assert read(again, paged(numbers(9), 20, None), 100) == list(range(9))
+    assert again.lost
+
+
+def test_an_empty_answer_keeps_the_position() -> None:
+    place = Place(7, 10, "hash")
+    position = Position(place)
+    assert list(position.pieces(Batch([], cursor=None), lambda: 100)) == []
+    assert position.place == place
 
 
 def test_pieces_carry_their_origins_and_share_the_size() -> None:
     batch = Batch([{"n": n} for n in range(10)], cursor="c", origins=[b"%d" % n for n in range(10)], size=1000)
-    pieces = list(Position().pieces(batch, 4))
-    assert [piece.origins for piece in pieces][2] == [b"8", b"9"]
+    pieces = list(Position().pieces(batch, lambda: 4))
+    assert pieces[2].origins == [b"8", b"9"]
     assert [piece.size for piece in pieces] == [400, 400, 200]

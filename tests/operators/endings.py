@@ -21,7 +21,8 @@ class Endings(Source):
     """What a template makes of it comes out as a record."""
 
     def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
-        yield Batch([{"id": 1, "note": self.note, "trigger": run.trigger, "started": run.started.isoformat()}], cursor=1)
+        seen = {"id": 1, "note": self.note, "trigger": run.trigger, "started": run.started.isoformat()}
+        yield Batch([seen], cursor=1)
         while self.how == "never":
             time.sleep(0.01)
             yield Batch([{"id": 2}], cursor=2)

@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.api.datamodels._generated import DagRun
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+)
 from cryptography.fernet import Fernet
 
-from tests import airflow_home
 from airflow_datahub import environment
 from airflow_datahub.errors import ConfigurationError, RunFailed
+from airflow_datahub.operators.handover import connection
+from airflow_datahub.operators.stage import StageOperator
 from airflow_datahub.spec import Pipeline, loads
 from airflow_datahub.state.store import Store
-
-from airflow.sdk.api.datamodels._generated import DagRun  # isort: skip
-from airflow.sdk.exceptions import AirflowException, AirflowFailException  # isort: skip
-from airflow.sdk.exceptions import AirflowRescheduleException, AirflowSkipException  # isort: skip
-from airflow_datahub.operators.handover import connection  # isort: skip
-from airflow_datahub.operators.stage import StageOperator  # isort: skip
 
 MOMENT = datetime(2026, 1, 2, 3, tzinfo=UTC)
 
@@ -43,7 +45,6 @@ class Memory(dict[str, Any]):
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The home of each test's store."""
-    assert os.environ["AIRFLOW_HOME"] == airflow_home.HOME
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     return tmp_path
 
@@ -70,7 +71,7 @@ def operator(given: Pipeline) -> StageOperator:
     return StageOperator(task_id="extract-print", pipeline=given).prepare_for_execution()
 
 
-def context(run_type: str = "manual", memory: Memory | None = None, **params: Any) -> dict[str, Any]:
+def context(run_type: str = "manual", memory: Memory | None = None, **params: Any) -> Any:
     """What Airflow hands to a task."""
     run = DagRun(
         dag_id="given", run_id="run-1", logical_date=None, data_interval_start=None, data_interval_end=None,
@@ -123,7 +124,7 @@ def test_later_is_another_time_and_a_day_at_most() -> None:
     with pytest.raises(AirflowRescheduleException) as caught:
         operator(given).execute(context(memory=memory))
     assert timedelta(0) <= caught.value.reschedule_date - before - timedelta(seconds=50_000) < timedelta(minutes=1)
-    with pytest.raises(AirflowFailException, match="come back later .*more than 24 hours"):
+    with pytest.raises(AirflowFailException, match=r"come back later .*more than 24 hours"):
         operator(given).execute(context(memory=memory))
     with pytest.raises(AirflowRescheduleException):  # somebody cleared the task: it may wait again
         operator(given).execute(context(memory=memory))
@@ -187,7 +188,7 @@ def test_connections_are_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.id, found.type, found.host, found.port) == ("shop", "http", "example.com", 8080)
     assert (found.login, found.password, found.schema, found.extra) == ("me", "s3cret", "x", {"timeout": "5"})
     assert found == environment.connection("shop")
-    with pytest.raises(ConfigurationError, match="connection 'nowhere' is not defined: .*AIRFLOW_CONN_NOWHERE"):
+    with pytest.raises(ConfigurationError, match=r"connection 'nowhere' is not defined: .*AIRFLOW_CONN_NOWHERE"):
         connection("nowhere")
 
 

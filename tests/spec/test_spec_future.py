@@ -83,8 +83,8 @@ def test_step_types(wrong: Callable[..., list[str]], kind: str) -> None:
     assert found == [f"4:18: the step type {kind!r} does not yet act: {future.LINEAR}"]
 
 
-def names(kind: str) -> list[str]:
-    return sorted(set(future.ADAPTERS[kind].split()) - set(adapters.names(kind)))  # type: ignore[arg-type]
+def names(kind: adapters.Kind) -> list[str]:
+    return sorted(set(future.ADAPTERS[kind].split()) - set(adapters.names(kind)))
 
 
 @pytest.mark.parametrize("name", names("sources"))

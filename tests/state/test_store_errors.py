@@ -12,9 +12,10 @@ import psycopg
 import pytest
 from cryptography.fernet import Fernet
 
-from airflow_datahub.contract import UndefinedConnection
+from airflow_datahub.contract import Stream, UndefinedConnection
 from airflow_datahub.demo.postgres import EmbeddedPostgres, free_port
 from airflow_datahub.errors import ConfigurationError, RunFailed
+from airflow_datahub.state import Reject
 from airflow_datahub.state.store import Store
 
 
@@ -51,8 +52,11 @@ def test_a_creation_that_hangs_elsewhere_is_waited_for_only_so_long(home: Path) 
 
 
 def test_a_locked_table_says_so_after_its_wait(shared: str) -> None:
+    reject = Reject(0, "extract", None, None, "bad", {})
     with Store.open(wait=0.2) as store, psycopg.connect(shared) as other:
-        other.execute("lock table datahub_run")
+        other.execute("lock table datahub_run, datahub_reject")
+        with pytest.raises(RunFailed, match="stayed locked"):
+            store.add_rejects(Stream("events", "a>b"), "me", "run-1", "abc", 1, [reject], provisional=False)
         with pytest.raises(RunFailed, match=r"'datahub_store' \(127.0.0.1/test_.* stayed locked .* for 0.2 s"):
             store.begin("events", "run-1", "abc", "cli")
         other.rollback()

@@ -202,6 +202,14 @@ class HttpApi(Source):
             raise ValueError(f"{paging.paths[0]!r} has no place in an answer that is the list; name it with `records`")
         return paging
 
+    def begins_again(self) -> bool:
+        return isinstance(self.paging, NoPaging)
+
+    def notes(self) -> list[str]:
+        if isinstance(self.paging, OffsetPaging):
+            return ["offset paging misses or repeats records where rows are added or removed in front while it reads"]
+        return []
+
     async def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch]:
         """One batch a page; the next page is asked for before a batch is handed over."""
         # here, because httpx takes longer to import than a spec may take to check

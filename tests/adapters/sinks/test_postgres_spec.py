@@ -79,7 +79,7 @@ def test_types_that_are_refused(written: str) -> None:
         ({"columns": {"a": "nonsense"}}, "'nonsense' is not known"),
         ({"columns": {"a": {"default": "pg_sleep(9)"}}}, "not one of now"),
         ({"columns": {"a": {"default": [1]}}}, "default"),
-        ({"columns": {"a": {"from": "a..b"}}}, "empty part"),
+        ({"columns": {"a": {"from": "a..b"}}}, "not a path"),
         ({"columns": {"id": {"from": "$"}}}, "cannot be the whole record"),
         ({"columns": {"a": {"typ": "text"}}}, "typ"),
         ({"tabel": "x"}, "tabel"),

@@ -63,7 +63,7 @@ class Warehouse:
 
     def columns(self, table: str = "events") -> list[tuple[str, str, bool, str | None]]:
         """Name, type, whether null is refused, default."""
-        return self.sql(  # type: ignore[return-value]
+        return self.sql(
             "select a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(adbin, adrelid)"
             " from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum"
             f" where a.attrelid = '{table}'::regclass and a.attnum > 0 order by a.attnum"
