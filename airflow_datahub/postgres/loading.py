@@ -31,6 +31,21 @@ SINGLY = 16
 TRIAL = f"{OURS}trial"
 _KEEP = f"release {TRIAL}; savepoint {TRIAL}"
 """What went well stays, whatever comes after."""
+_UNDO = f"rollback to {TRIAL}"
+
+_INSERT = "insert into {table} ({columns}) select {columns} from {stage}"
+_PLAIN = (_INSERT, "{on_conflict}")
+_BY_XMAX = (
+    f"with written as ({_INSERT}",
+    "{on_conflict} returning (xmax = 0) as fresh)"
+    " select count(*) filter (where fresh), count(*) filter (where not fresh) from written",
+)
+_BY_KEY = (  # a partitioned table does not give `xmax` back
+    "with known as (select count(*) as old from {stage} join {table} using ({key})",
+    f"), written as ({_INSERT}",
+    "{on_conflict} returning 1) select (select count(*) from written) - old, old from known",
+)
+"""From stage to target; the upserts tell new rows from old."""
 
 
 @dataclass(slots=True)
@@ -46,10 +61,10 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class _Insertion:
-    """The statement from stage to target, in two parts: between them comes which rows."""
+    """The statement from stage to target."""
 
-    before: str
-    after: str
+    parts: tuple[str, ...]
+    """Between them belongs which rows."""
     counted: bool
     """It gives back how many rows were inserted, and how many updated."""
 
@@ -107,7 +122,9 @@ class Loader:
                 self._copy(slots, [b"\n".join(run) + b"\n"])
                 self.session.execute(_KEEP.encode())
             except psycopg.Error as error:
-                self._undo(error)
+                if not of_data(error):
+                    raise
+                self.session.execute(_UNDO.encode())
                 if len(run) == 1:
                     loaded.refused.append(refusal(_ordinal(run[0]), error, STAGE))
                     start += 1
@@ -118,26 +135,23 @@ class Loader:
 
     def _insert_good(self, insert: _Insertion, ordinals: Sequence[int], loaded: Loaded) -> None:
         self.session.execute(f"create index {STAGE}_index on {STAGE} ({ORDINAL}); {_KEEP}".encode())
-        ranges = [ordinals]
+        ranges, first = [ordinals], ""
         while ranges:
             self.check()
             span = ranges.pop()
             try:
-                self._insert(insert, f" where {ORDINAL} between {span[0]} and {span[-1]}", loaded, _KEEP)
+                self._insert(insert, f" where {ORDINAL} between {span[0]} and {span[-1]}", loaded, first, _KEEP)
+                first = ""
             except psycopg.Error as error:
-                self._undo(error)
+                if not of_data(error):
+                    raise
+                first = f"{_UNDO}; "
                 if len(span) == 1:
                     loaded.refused.append(refusal(span[0], error, STAGE))
                 else:
                     size = 1 if len(span) <= SINGLY else (len(span) + 1) // 2
                     ranges += [span[i : i + size] for i in range(0, len(span), size)][::-1]
-        self.session.execute(f"drop index pg_temp.{STAGE}_index".encode())
-
-    def _undo(self, error: psycopg.Error) -> None:
-        """Back to the last savepoint, if a record is to blame; everything else ends the load."""
-        if not of_data(error):
-            raise error
-        self.session.execute(f"rollback to {TRIAL}".encode())
+        self.session.execute(f"{first}drop index pg_temp.{STAGE}_index".encode())
 
     def _copy(self, slots: Sequence[Slot], lines: Lines) -> None:
         names = identifiers([ORDINAL, *(slot.name for slot in slots)])
@@ -158,32 +172,21 @@ class Loader:
 
     def _insertion(self, slots: Sequence[Slot]) -> _Insertion:
         names = [slot.name for slot in slots]
-        before = sql.SQL("insert into {0} ({1}) select {1} from {2}").format(
-            self.layout.name, identifiers(names), sql.Identifier(STAGE)
-        )
-        after, counted = self._on_conflict(names), self.strategy == "upsert" and not self.layout.partitioned
-        if counted:
-            before = sql.SQL("with written as (") + before
-            after = after + sql.SQL(
-                " returning (xmax = 0) as fresh)"
-                " select count(*) filter (where fresh), count(*) filter (where not fresh) from written"
-            )
-        return _Insertion(before.as_string(self.session), after.as_string(self.session), counted)
+        parts = {
+            "table": self.layout.name, "columns": identifiers(names), "stage": sql.Identifier(STAGE),
+            "key": identifiers(self.layout.key), "on_conflict": self._on_conflict(names),
+        }  # fmt: skip
+        form = _PLAIN if self.strategy != "upsert" else _BY_KEY if self.layout.partitioned else _BY_XMAX
+        texts = tuple(sql.SQL(text).format(**parts).as_string(self.session) for text in form)
+        return _Insertion(texts, counted=form is not _PLAIN)
 
-    def _insert(self, insert: _Insertion, only: str, loaded: Loaded, then: str = "") -> None:
-        """Stage to target for the rows that `only` names, and count; `then` runs in the same round trip."""
-        known = self._known(only) if self.strategy == "upsert" and not insert.counted else 0
-        cursor = self.session.execute(f"{insert.before}{only}{insert.after}; {then}".encode())
-        fresh, old = (cursor.fetchone() or (0, 0)) if insert.counted else (cursor.rowcount - known, known)
+    def _insert(self, insert: _Insertion, only: str, loaded: Loaded, first: str = "", then: str = "") -> None:
+        """Stage to target for the rows that `only` names, and count; all in one round trip."""
+        cursor = self.session.execute(f"{first}{only.join(insert.parts)}; {then}".encode())
+        if first:
+            cursor.nextset()
+        fresh, old = (cursor.fetchone() or (0, 0)) if insert.counted else (cursor.rowcount, 0)
         loaded.inserted, loaded.updated = loaded.inserted + fresh, loaded.updated + old
-
-    def _known(self, only: str) -> int:
-        """How many staged rows have a key that is there: a partitioned table gives no `xmax` back."""
-        count = sql.SQL("select count(*) from {} join {} using ({})").format(
-            sql.Identifier(STAGE), self.layout.name, identifiers(self.layout.key)
-        )
-        row = self.session.execute((count.as_string(self.session) + only).encode()).fetchone()
-        return int(row[0]) if row else 0
 
     def _on_conflict(self, names: Sequence[str]) -> sql.Composed:
         if self.strategy == "append":

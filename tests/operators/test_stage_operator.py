@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
+    AirflowTaskTimeout,
 )
+from airflow.sdk.execution_time.timeout import timeout
 from cryptography.fernet import Fernet
 
 from airflow_datahub import environment
@@ -147,6 +150,17 @@ def test_a_stop_ends_a_run_within_airflows_five_seconds() -> None:
     finally:
         signal.signal(signal.SIGTERM, previous)
     assert datetime.now(UTC) - before < timedelta(seconds=4.5)
+
+
+def test_a_timeout_leaves_no_thread_behind() -> None:
+    task = operator(pipeline("never"))
+    with pytest.raises(AirflowTaskTimeout), timeout(1):
+        task.execute(context())
+    task.on_kill()  # as Airflow does then
+    deadline = time.monotonic() + 4
+    while any(thread.name.startswith("datahub-") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline, [thread.name for thread in threading.enumerate()]
+        time.sleep(0.05)
 
 
 def test_a_stop_before_the_start_is_heeded() -> None:
