@@ -7,7 +7,7 @@ import pkgutil
 import sys
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, cast
 
@@ -34,7 +34,8 @@ def load(kind: Kind, name: str) -> type[Adapter]:
     Raises AdapterNotFound."""
     if ":" in name:
         return _by_path(kind, name)
-    known = names(kind)
+    ours = f"{__name__}.{kind}.{name}"
+    known = {name: ours} if name.isidentifier() and find_spec(ours) else names(kind)
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         raise AdapterNotFound(f"no {kind[:-1]} {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
@@ -63,6 +64,8 @@ def _is_adapter(value: object, kind: Kind) -> bool:
 
 
 def _of_entry_points(kind: Kind) -> dict[str, str]:
+    from importlib.metadata import entry_points  # costs a lint 20 ms, and only others' adapters need it
+
     return {e.name: e.value for e in entry_points(group=f"airflow_datahub.{kind}")}
 
 

@@ -62,11 +62,11 @@ def connection(connection_id: str) -> Connection:
 
     try:
         found = AirflowConnection.get(connection_id)
-    except AirflowNotFoundException as error:
+    except AirflowNotFoundException:
         raise UndefinedConnection(
             f"connection {connection_id!r} is not defined: add it in Airflow under Admin, Connections, "
             f"or set AIRFLOW_CONN_{connection_id.upper()}"
-        ) from error
+        ) from None
     return Connection(
         id=connection_id,
         type=found.conn_type or "",

@@ -1,11 +1,14 @@
-"""One real Airflow for the session, with five specs in its DAG folder, one of them broken."""
+"""One real Airflow for the session, with six specs in its DAG folder, one of them broken."""
 
 from __future__ import annotations
 
 import json
+import os
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
 from airflow_datahub.spec import write_stubs
 from tests.hostile import Asked, Hostile, reply
-from tests.world import EVENTS, http_connection
+from tests.world import EVENTS, ROOT, http_connection
 
 BROKEN = """version: 1
 schedul: "@daily"
@@ -57,6 +60,11 @@ class Fails503Once:
             return reply({"error": "out of order"}, 503)
         events = [{"id": str(n), "type": "click", "timestamp": 1705312200000} for n in range(2)]
         return reply({"data": events, "hasMore": False, "nextCursor": None})
+
+
+def busy(asked: Asked) -> bytes:
+    """An API that wants to be left alone for longer than a task may sleep."""
+    return reply({"error": "too many requests"}, 429, retry_after="600")
 
 
 @dataclass
@@ -109,12 +117,36 @@ def write_specs(dags: Path) -> None:
             **{"connection: datasync": "connection: slow", "limit: 1000": "limit: 500"},
         ),
         "flaky": variant("flaky", "retry_delay: 1s", **{"connection: datasync": "connection: flaky"}),
+        "busy": variant("busy", **{"connection: datasync": "connection: busy"}),
         "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
         "broken": BROKEN,
     }  # fmt: skip
     for name, text in specs.items():
         (pipelines / f"{name}.yaml").write_text(text)
     assert len(write_stubs(pipelines)) == len(specs)
+
+
+def plain_http(server: Hostile) -> str:
+    """A server of ours as an Airflow connection; the task's retries are the only ones."""
+    extra = {"auth": "none", "allow_private": True, "retries": 0}
+    return json.dumps({"conn_type": "http", "host": f"http://127.0.0.1:{server.port}", "extra": extra})
+
+
+def registered(folder: Path) -> list[str]:
+    """Where Airflow finds our entry points if this package is not installed but used from its source."""
+    try:
+        distribution("airflow-datahub")
+        return []
+    except PackageNotFoundError:
+        info = folder / "airflow_datahub-0.1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: airflow-datahub\nVersion: 0.1.0\n")
+        groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+        lines = [
+            f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in points.items()) for group, points in groups.items()
+        ]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        return [str(folder)]
 
 
 @pytest.fixture(scope="session")
@@ -126,25 +158,24 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
     with ExitStack() as stack:
         api = stack.enter_context(MockApi(events=20_000))
         slow = stack.enter_context(MockApi(events=6_000, latency=0.4))
-        flaky = stack.enter_context(Hostile(Fails503Once()))
+        flaky, busy_api = (stack.enter_context(Hostile(answer)) for answer in (Fails503Once(), busy))
         connections = {
             "datasync": http_connection(api),
             "slow": http_connection(slow),
-            "flaky": json.dumps({
-                "conn_type": "http", "host": f"http://127.0.0.1:{flaky.port}",
-                "extra": {"auth": "none", "allow_private": True, "retries": 0},
-            }),
+            "flaky": plain_http(flaky),
+            "busy": plain_http(busy_api),
             "warehouse": dsn,
-        }  # fmt: skip
-        patient = {  # SQLite gives up on a lock after 5 s, which a busy machine needs
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/home/airflow.db?timeout=60",
-            "AIRFLOW__API__EXPOSE_STACKTRACE": "True",
         }
-        airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=patient)
+        environment = {
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *registered(folder / "installed")]),
+            # SQLite gives up on a lock after 5 s, which a busy machine may need.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/home/airflow.db?timeout=60",
+        }
+        airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=environment)
         stack.enter_context(airflow)
-        for dag_id in ("datasync_events", "slow", "flaky", "lost"):
+        for dag_id in ("datasync_events", "slow", "flaky", "busy", "lost"):
             airflow.wait_for_dag(dag_id)
         started = Deployment(airflow, dsn, api, slow)
-        for dag_id in ("lost", "flaky"):
+        for dag_id in ("lost", "flaky", "busy"):
             started.start(dag_id, "early")  # what they wait for passes while others are tested
         yield started

@@ -17,6 +17,8 @@ from tests.world import EVENTS
 
 pytestmark = pytest.mark.airflow
 
+UNDER_WAY = (None, "scheduled", "queued", "running")
+
 
 def until(so: Callable[[], Any], timeout: float = 30) -> Any:
     """Wait until something is so; what it is."""
@@ -96,6 +98,19 @@ def test_an_api_out_of_order_is_asked_again_by_the_next_try(deployment: Deployme
     assert deployment.task("flaky", "early")["try_number"] == 2
     assert re.search(r"pipeline 'flaky', step 'extract': .*503", deployment.log("flaky", "early", 1))
     assert deployment.count("flaky") == 2
+
+
+def test_an_api_that_wants_to_be_left_alone_is_put_off_without_using_up_a_try(deployment: Deployment) -> None:
+    task = until(lambda: (found := deployment.task("busy", "early"))["state"] not in UNDER_WAY and found)
+    assert (task["state"], task["try_number"]) == ("up_for_reschedule", 1)
+    assert "the next try is in 600 s" in deployment.log("busy", "early")
+
+
+def test_airflow_knows_the_provider_and_the_plugin(deployment: Deployment) -> None:
+    providers = {provider["package_name"] for provider in deployment.airflow.get("/providers")["providers"]}
+    plugins = {plugin["name"] for plugin in deployment.airflow.get("/plugins")["plugins"]}
+    assert "airflow-datahub" in providers
+    assert "airflow_datahub" in plugins
 
 
 def test_a_killed_task_goes_on_where_it_was_and_a_second_run_waits_for_it(deployment: Deployment) -> None:
