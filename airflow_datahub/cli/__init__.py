@@ -13,6 +13,6 @@ gc.set_threshold(100_000, 50, 100)
 # looking for pydantic's plugins reads the metadata of every installed package: another sixth
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from airflow_datahub.cli.application import main
+from airflow_datahub.cli.application import main  # noqa: E402
 
 __all__ = ["main"]
