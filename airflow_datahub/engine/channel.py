@@ -67,7 +67,7 @@ class Channel(Generic[Item]):
 
 
 class Room:
-    """Bytes that may be between fetched and written; one item larger than all of it goes through alone."""
+    """A limit on the bytes of what waits; one item larger than all of it goes through alone."""
 
     def __init__(self, limit: int):
         self._limit = limit
@@ -84,7 +84,7 @@ class Room:
             self._used += size
 
     def give_back(self, size: int) -> None:
-        """The bytes are written."""
+        """The bytes wait no more."""
         with self._change:
             self._used -= size
             self._change.notify_all()

@@ -25,9 +25,10 @@ from airflow_datahub.engine.tally import Tally
 from airflow_datahub.errors import Interrupted, RunError, RunFailed
 from airflow_datahub.state import Counters, Reject
 
-MEMORY = 50 << 20
-"""Bytes fetched and not yet written."""
-COMMIT_BYTES = 16 << 20
+FETCHED_BYTES = 24 << 20
+"""JSON that may wait between reader and worker."""
+COMMIT_BYTES = 2 << 20
+"""JSON that fills a commit; decoded it takes five to eight times as much, and there are two or three at once."""
 CANCEL_AFTER = 2.0
 """Seconds after a stop at which running SQL is cancelled."""
 LEAVE_AFTER = 3.5
@@ -45,8 +46,6 @@ class Load:
     counters: dict[str, Counters] = field(default_factory=dict)
     read: int = 0
     size: int = 0
-    held: int = 0
-    """Bytes of memory to give back once this is written."""
     place: Place = START
     due: bool = False
     """Something has come by, if only an empty page: the position may have moved."""
@@ -104,7 +103,7 @@ class Stage:
         self._start, self._remaining = self._position.place.cursor, do.limit
         self._fetched: Channel[tuple[Batch, float]] = Channel(2)
         self._prepared: Channel[tuple[Load, Batch, Any]] = Channel(0)
-        self._room = Room(MEMORY)
+        self._room = Room(FETCHED_BYTES)
         self._error: BaseException | None = None
         self._step_of_error = ""
         self._complete = False
@@ -221,7 +220,7 @@ class Stage:
                 if self._remaining == 0:
                     break
             load.place, load.due = self._position.place, True
-            load.held += batch.size
+            self._room.give_back(batch.size)
             counts = Counters(pages=batch.pages, retries=batch.retries, bytes=batch.size, seconds=seconds)
             load.count(self._do.chain.extract, counts)
             if self._remaining == 0:
@@ -266,7 +265,6 @@ class Stage:
         for load, batch, prepared in self._prepared:
             if load.read or (load.due and load.place != self._committed):
                 self._commit(load, batch, prepared)
-            self._room.give_back(load.held)
 
     def _commit(self, load: Load, batch: Batch, prepared: Any) -> None:
         started = time.perf_counter()
