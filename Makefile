@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+FOLDER ?= .demo
 
 .PHONY: help setup demo test soak bench check screenshot lock clean
 
@@ -20,7 +21,7 @@ $(VENV)/.ready: requirements.txt requirements-installer.txt pyproject.toml
 	@touch $@
 
 demo: setup  ## a mock API through real Airflow into real PostgreSQL; KEEP=1 leaves it running
-	@$(PY) -m airflow_datahub.demo
+	@$(PY) -m airflow_datahub.demo --folder $(FOLDER)
 
 test: setup check  ## all tests, against real servers that they start themselves
 	@$(PY) -m pytest

@@ -130,7 +130,7 @@ class StandaloneAirflow(AirflowRest):
             "core__simple_auth_manager_users": f"{LOGIN}:admin",
             "core__simple_auth_manager_passwords_file": str(self.home / "passwords.json"),
             "core__execution_api_server_url": f"{self.url}/execution/",
-            "database__sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}",
+            "database__sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
             "logging__base_log_folder": str(self.home / "logs"),
             "api__host": "127.0.0.1",
             "api__port": str(self.port),

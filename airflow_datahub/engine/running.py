@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_datahub.contract import Checkpoint, Run, Source, Stream
+from airflow_datahub.contract import Checkpoint, Run, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
 from airflow_datahub.engine.progress import Progress
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.engine.stage import Assignment, Stage, named
 from airflow_datahub.engine.tally import Tally
-from airflow_datahub.errors import ConfigurationError, Interrupted, RunError
+from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, RunError
 from airflow_datahub.spec import Pipeline, plan, resolve_params
 from airflow_datahub.state import Counters
 from airflow_datahub.state.store import Store
@@ -71,30 +71,18 @@ def run_pipeline(
 def _run_stage(
     pipeline: Pipeline, run: Run, store: Store, full: bool, limit: int | None, values: dict[str, Any]
 ) -> Outcome:
-    extract, load = pipeline.extract, pipeline.load
     values["run_id"] = run.run_id
-    with naming(pipeline.id, extract.key):
-        source = rendered(extract.source, values)
-    stream = Stream(pipeline.id, f"{extract.key}>{load.key}")
-    with naming(pipeline.id, load.key):
-        writer = rendered(load.sink, values).open(run, stream)
-        checkpoint = writer.resume()
-    rejects = Rejecting(store, stream, run, f"{run.run_id}#{uuid.uuid4().hex[:12]}")
-    rejects.settle(checkpoint)
-    if checkpoint and not full:
-        _check_fingerprint(pipeline, extract.key, extract.source, checkpoint)
-    tally = Tally(pipeline, run.run_id)
-    tally.continue_from(checkpoint)
-    progress = Progress(pipeline.id, run.run_id, tally, store, run.log)
-    assignment = Assignment(
-        run=run, stream=stream, source=source, fingerprint=extract.source.fingerprint(),
-        chain=compiled(pipeline, run, values), load_key=load.key, on_error=load.on_error, writer=writer,
-        keeps_checkpoint=load.sink.keeps_checkpoint, checkpoint=checkpoint, tally=tally, rejects=rejects,
-        batch_size=pipeline.throughput.batch_size, full=full, limit=limit,
-    )  # fmt: skip
+    with naming(pipeline.id, pipeline.load.key):
+        stream = Stream(pipeline.id, f"{pipeline.extract.key}>{pipeline.load.key}")
+        writer = rendered(pipeline.load.sink, values).open(run, stream)
+    try:
+        assignment = _assignment(pipeline, run, store, values, stream, writer, full, limit)
+    except BaseException:
+        writer.close()
+        raise
+    tally, progress = assignment.tally, Progress(pipeline.id, run.run_id, assignment.tally, store, run.log)
     stage = Stage(assignment)
-    where = {"resumes_at": checkpoint.cursor, "version": checkpoint.version} if checkpoint and not full else {}
-    run.log.info("ingestion_started", pipeline=pipeline.id, run_id=run.run_id, **where)
+    run.log.info("ingestion_started", pipeline=pipeline.id, run_id=run.run_id, **_where(assignment))
     how = "failed"
     try:
         with _quiet_collector():
@@ -104,6 +92,9 @@ def _run_stage(
     except Interrupted:
         how = "interrupted"
         raise
+    except RetryLater:
+        how = "put off"
+        raise
     finally:
         progress.save()
         summary = progress.summary(how)
@@ -111,13 +102,45 @@ def _run_stage(
     return Outcome(tally.read - progress.before, tally.rejected, progress.seconds, tally.steps, summary)
 
 
-def _check_fingerprint(pipeline: Pipeline, step: str, source: Source, checkpoint: Checkpoint) -> None:
+def _assignment(
+    pipeline: Pipeline, run: Run, store: Store, values: dict[str, Any], stream: Stream, writer: Writer, full: bool,
+    limit: int | None,
+) -> Assignment:  # fmt: skip
+    """What the stage is to do, from the position that the sink's checkpoint shows."""
+    extract, load = pipeline.extract, pipeline.load
+    with naming(pipeline.id, load.key):
+        checkpoint = writer.resume()
+    with naming(pipeline.id, extract.key):
+        source = rendered(extract.source, values)
+        if checkpoint and not full:
+            _check_fingerprint(pipeline, extract.source, checkpoint)
+    rejects = Rejecting(store, stream, run, f"{run.run_id}#{uuid.uuid4().hex[:12]}")
+    rejects.settle(checkpoint)
+    tally = Tally(pipeline, run.run_id)
+    tally.continue_from(checkpoint)
+    return Assignment(
+        run=run, stream=stream, source=source, fingerprint=extract.source.fingerprint(),
+        chain=compiled(pipeline, run, values), load_key=load.key, on_error=load.on_error, writer=writer,
+        keeps_checkpoint=load.sink.keeps_checkpoint, checkpoint=checkpoint, tally=tally, rejects=rejects,
+        batch_size=pipeline.throughput.batch_size, full=full, limit=limit,
+    )  # fmt: skip
+
+
+def _where(assignment: Assignment) -> dict[str, Any]:
+    """Where the run goes on, for the log."""
+    checkpoint = assignment.checkpoint
+    if checkpoint is None or assignment.full:
+        return {}
+    return {"version": checkpoint.version, "cursor": checkpoint.cursor, "skip": checkpoint.skip}
+
+
+def _check_fingerprint(pipeline: Pipeline, source: Source, checkpoint: Checkpoint) -> None:
     if checkpoint.fingerprint != source.fingerprint():
         raise ConfigurationError(
-            f"pipeline {pipeline.id!r}, step {step!r}: what the source asks for has changed since the checkpoint of "
-            f"version {checkpoint.version} (fields {', '.join(type(source).identity)}), so its cursor means nothing "
-            f"now. Either put the old values back and go on from there, or start over: "
-            f"`airflow-datahub run {pipeline.file} --full`; or give the step another key, which is a new stream"
+            f"what the source asks for has changed since the checkpoint of version {checkpoint.version} (fields "
+            f"{', '.join(type(source).identity)}), so its cursor means nothing now. Either put the old values back and "
+            f"go on from there, or start over: `airflow-datahub run {pipeline.file} --full`; or give the step another "
+            f"key, which is a new stream"
         )
 
 

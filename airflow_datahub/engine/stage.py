@@ -186,7 +186,7 @@ class Stage:
             if not self._offer(batch, time.perf_counter() - since):
                 return
             since = time.perf_counter()
-        self._complete = True
+        self._complete = not self._stopping.is_set()
 
     async def _read_async(self, batches: AsyncIterator[Batch]) -> None:
         since = time.perf_counter()
@@ -196,7 +196,7 @@ class Stage:
                 if not await asyncio.to_thread(self._offer, batch, time.perf_counter() - since):
                     return
                 since = time.perf_counter()
-        self._complete = True
+        self._complete = not self._stopping.is_set()  # a source may end early because of the stop
 
     def _offer(self, batch: Batch, seconds: float) -> bool:
         """Hand a batch on; False when there is no reason to read on."""

@@ -168,8 +168,6 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         }
         environment = {
             "PYTHONPATH": os.pathsep.join([str(ROOT), *registered(folder / "installed")]),
-            # SQLite gives up on a lock after 5 s, which a busy machine may need.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/home/airflow.db?timeout=60",
         }
         airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=environment)
         stack.enter_context(airflow)

@@ -32,7 +32,7 @@ class Buggy(Transform):
 class Numbers(Source):
     """Pages of `{"n": …}`; the last has no cursor behind it."""
 
-    identity: ClassVar[tuple[str, ...]] = ("count",)
+    identity: ClassVar[tuple[str, ...]] = ()
 
     count: int
     """How many."""

@@ -1,0 +1,151 @@
+"""A stage against a real PostgreSQL: what is complete is committed, a stop is quick, the next run goes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from airflow_datahub.contract import Connection, Run
+from airflow_datahub.engine import Outcome, run_pipeline
+from airflow_datahub.environment import connection as from_environment
+from airflow_datahub.errors import Interrupted, RunFailed, StopRun
+from airflow_datahub.spec import Pipeline, loads
+from airflow_datahub.state.store import Store
+
+SPEC = """version: 1
+{more}
+throughput: {{batch_size: 20}}
+steps:
+  - {{key: numbers, type: extract, adapter: "tests.engine.odd:Numbers", config: {{count: {count}, {config}}}}}
+  - {{key: tidy, type: transform, operators: [{operator}]}}
+  - {{key: load, type: load, adapter: postgres, config: {{connection: warehouse, table: numbers, strategy: append}}}}
+"""
+
+
+def pipeline(
+    count: int, config: str = "page: 10", operator: str = "set: {field: s, value: x}", more: str = ""
+) -> Pipeline:
+    return loads(SPEC.format(count=count, config=config, operator=operator, more=more), "numbers.yaml")
+
+
+class Lab:
+    """Runs pipelines on one database and one store."""
+
+    def __init__(self, dsn: str, store: Store):
+        self.dsn, self.store, self.runs = dsn, store, 0
+
+    def connection(self, connection_id: str) -> Connection:
+        return from_environment(connection_id, {"AIRFLOW_CONN_WAREHOUSE": self.dsn})
+
+    def run(self, what: Pipeline, *, stopping: threading.Event | None = None, run_id: str = "") -> Outcome:
+        self.runs += 1
+        run = Run(
+            pipeline=what.id, run_id=run_id or f"run-{self.runs}", connections=self.connection,
+            stopping=stopping or threading.Event(),
+        )  # fmt: skip
+        return run_pipeline(what, run, self.store)
+
+    def numbers(self) -> list[int]:
+        with psycopg.connect(self.dsn) as connection:
+            return [row[0] for row in connection.execute("select n from numbers order by n").fetchall()]
+
+
+@pytest.fixture
+def lab(database: str, tmp_path: Path) -> Iterator[Lab]:
+    with Store.open(lambda name: from_environment(name, {}), tmp_path) as store:
+        yield Lab(database, store)
+
+
+def test_what_was_fetched_before_an_error_is_committed_and_the_next_run_goes_on(lab: Lab) -> None:
+    with pytest.raises(RunFailed, match=r"'numbers', step 'numbers'.*the cable is out"):
+        lab.run(pipeline(100, "page: 10, fail_at: 50"))
+    assert lab.numbers() == list(range(50))
+    assert lab.store.runs("numbers")[0].state == "failed"
+    assert lab.run(pipeline(100, "page: 10")).records == 50
+    assert lab.numbers() == list(range(100))
+
+
+def test_a_stop_commits_what_is_complete_and_the_next_run_goes_on(lab: Lab) -> None:
+    stopping = threading.Event()
+    threading.Timer(0.5, stopping.set).start()
+    started = time.monotonic()
+    with pytest.raises(Interrupted):
+        lab.run(pipeline(1000, "page: 10, pause: 0.05"), stopping=stopping)
+    assert time.monotonic() - started < 4
+    before = lab.numbers()
+    assert 0 < len(before) < 1000
+    assert before == list(range(len(before)))
+    assert lab.store.runs("numbers")[0].state == "interrupted"
+    lab.run(pipeline(1000))
+    assert lab.numbers() == list(range(1000))
+
+
+def test_a_stop_cancels_sql_that_waits_for_a_lock(lab: Lab) -> None:
+    lab.run(pipeline(10))
+    stopping = threading.Event()
+    with psycopg.connect(lab.dsn) as other:
+        other.execute("lock table numbers in access exclusive mode")
+        threading.Timer(0.3, stopping.set).start()
+        started = time.monotonic()
+        with pytest.raises(Interrupted):
+            lab.run(pipeline(1000), stopping=stopping)
+        assert time.monotonic() - started < 4.5
+    lab.run(pipeline(1000))
+    assert lab.numbers() == list(range(1000))
+
+
+def test_the_ledger_counts_over_all_tries_of_a_run(lab: Lab) -> None:
+    with pytest.raises(RunFailed):
+        lab.run(pipeline(100, "page: 10, fail_at: 50"), run_id="one")
+    lab.run(pipeline(100), run_id="one")
+    steps = lab.store.steps("numbers", "one")
+    assert (steps["numbers"].records_in, steps["numbers"].pages) == (100, 10)
+    assert (steps["load"].inserted, steps["load"].commits) == (100, 6)
+    row = lab.store.run("numbers", "one")
+    assert row
+    assert (row.state, row.tries) == ("success", 2)
+
+
+def test_expectations_count_over_all_tries_of_a_run(lab: Lab) -> None:
+    more = "expect: {min_records: 80}"
+    with pytest.raises(RunFailed):
+        lab.run(pipeline(100, "page: 10, fail_at: 50", more=more), run_id="one")
+    assert lab.run(pipeline(100, more=more), run_id="one").records == 50
+    with pytest.raises(StopRun, match=r"gave 0 records, expect\.min_records says 80"):
+        lab.run(pipeline(100, more=more), run_id="two")
+
+
+def test_rejects_above_the_budget_fail_the_run_and_are_there_to_be_seen(lab: Lab) -> None:
+    what = pipeline(100, operator="expression: {field: x, value: 1 / (record.n % 2)}", more="rejects: {max: 10}")
+    with pytest.raises(StopRun, match=r"rejects\.max allows 10"):
+        lab.run(what)
+    rejects = lab.store.rejects("numbers", limit=1000)
+    assert len(rejects) > 10
+    assert all(reject.record["n"] % 2 == 0 for reject in rejects)
+
+
+def test_an_operator_that_stops_undoes_its_own_batch_only(lab: Lab) -> None:
+    what = pipeline(100, operator="expression: {field: x, value: 1 / (45 - record.n), on_error: stop}")
+    with pytest.raises(StopRun, match="step 'tidy': operator 'expression'"):
+        lab.run(what)
+    assert lab.numbers() in (list(range(40)), list(range(20)), [])
+
+
+def test_a_load_may_drop_or_stop_at_what_it_refuses(lab: Lab) -> None:
+    lab.run(pipeline(10))
+    with psycopg.connect(lab.dsn) as connection:
+        connection.execute("alter table numbers add check (n <> 15)")
+    text = SPEC.format(count=30, config="page: 10", operator="set: {field: s, value: x}", more="")
+    drop = loads(text.replace("key: load,", "key: load, on_error: drop,"), "numbers.yaml")
+    stop = loads(text.replace("key: load,", "key: load, on_error: stop,"), "numbers.yaml")
+    with pytest.raises(StopRun, match="step 'load'"):
+        lab.run(stop)
+    assert lab.numbers() == list(range(10))
+    lab.run(drop)
+    assert lab.numbers() == [n for n in range(30) if n != 15]
+    assert lab.store.rejects("numbers") == []
