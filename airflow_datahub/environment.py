@@ -71,6 +71,12 @@ def airflow_home(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(_expanded(environ.get("AIRFLOW_HOME") or "~/airflow", environ))
 
 
+def plugins_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Airflow's plugins folder, in which users put adapters of their own; it need not exist."""
+    named = environ.get("AIRFLOW__CORE__PLUGINS_FOLDER")
+    return Path(_expanded(named, environ)) if named else airflow_home(environ) / "plugins"
+
+
 def connection(connection_id: str, environ: Mapping[str, str] = os.environ) -> Connection:
     """The connection of that id, from `AIRFLOW_CONN_<ID>`; the same text means what it means to Airflow.
 

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from airflow_datahub.cli import lint, plan, rejects, run, schema, stubs, test
+from airflow_datahub.environment import plugins_folder
 from airflow_datahub.errors import DatahubError, Interrupted, SpecError
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 3
@@ -30,6 +31,8 @@ application.add_typer(rejects.application, name="rejects", help="Records that we
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    if (plugins := plugins_folder()).is_dir():
+        sys.path.append(str(plugins))  # as Airflow does
     try:
         application()
     except SpecError as error:
