@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from airflow_datahub.conditions import Condition, condition
+from airflow_datahub.conditions.condition import Condition, condition
 from airflow_datahub.errors import RejectRecord
 
 RECORD: dict[str, Any] = {

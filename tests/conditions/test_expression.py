@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from airflow_datahub.conditions import compile_expression
+from airflow_datahub.conditions.expression import compile_expression
 from airflow_datahub.conditions.expression import FUNCTIONS
 from airflow_datahub.conditions.syntax import LOOPS, outline, tokenise
 from airflow_datahub.errors import RejectRecord
@@ -190,7 +190,7 @@ def test_every_named_function_is_there() -> None:
 
 def test_the_engine_starts_without_the_command_line_around_it() -> None:
     code = (
-        "import sys; from airflow_datahub.conditions import condition; assert 'cel.cel' not in sys.modules;"
+        "import sys; from airflow_datahub.conditions.condition import condition; assert 'cel.cel' not in sys.modules;"
         "condition('record.a == 1'); assert 'cel.cli' not in sys.modules;"
         "import cel; assert cel.compile('1').execute() == 1"
     )

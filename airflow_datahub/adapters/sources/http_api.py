@@ -17,7 +17,6 @@ Example:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
@@ -212,7 +211,9 @@ class HttpApi(Source):
 
     async def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch]:
         """One batch a page; the next page is asked for before a batch is handed over."""
-        # here, because httpx takes longer to import than a spec may take to check
+        # here, because asyncio and httpx take longer to import than a spec may take to check
+        import asyncio
+
         from airflow_datahub.http.client import Client
         from airflow_datahub.http.page import PageReader, decoded
         from airflow_datahub.http.stopping import abandon
@@ -259,6 +260,8 @@ class HttpApi(Source):
 async def _turns() -> None:
     """Let the request that was just started reach the wire, which takes it four turns of the loop, before the decoding
     of a page holds the loop up."""
+    import asyncio
+
     for _ in range(8):
         await asyncio.sleep(0)
 

@@ -21,7 +21,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from airflow_datahub.conditions import compile_expression
+from airflow_datahub.conditions.expression import compile_expression
 from airflow_datahub.conditions.values import json_value
 from airflow_datahub.contract import Function, Record, Run, Transform
 from airflow_datahub.errors import RejectRecord

@@ -16,7 +16,7 @@ from __future__ import annotations
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from airflow_datahub.conditions import Condition
+from airflow_datahub.conditions.condition import Condition
 from airflow_datahub.contract import Function, Run, Transform
 
 
