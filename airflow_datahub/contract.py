@@ -204,7 +204,9 @@ class Run:
 class Adapter(BaseModel):
     """The fields are the YAML, their docstrings the documentation, the module's docstring holds the example."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True, defer_build=True
+    )
 
 
 class Source(Adapter):

@@ -16,6 +16,7 @@ Gives:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -50,21 +51,23 @@ class Rename(Transform):
 
     def compile(self, run: Run) -> Function:
         pairs = self._pairs()
-        [(old, new), *more] = pairs.items()
-        if not more and len(parse(old)) == len(parse(new)) == 1:
-            return _top_level(parse(old)[0], parse(new)[0], self.required)
+        if all(len(parse(name)) == 1 for pair in pairs.items() for name in pair):
+            return _top_level([(parse(old)[0], parse(new)[0]) for old, new in pairs.items()], self.required)
         return _anywhere(pairs, self.required)
 
     def _pairs(self) -> dict[str, str]:
         return self.fields or {self.from_ or "": self.to or ""}
 
 
-def _top_level(old: str, new: str, required: bool) -> Function:
+def _top_level(pairs: Sequence[tuple[str, str]], required: bool) -> Function:
     def rename(record: Record) -> Record:
-        if old in record:
-            record[new] = record.pop(old)
-        elif required:
-            raise _missing(old)
+        # all are taken out before any is put in, so that two fields may swap their names
+        found = [(old, new, record.pop(old, MISSING)) for old, new in pairs]
+        for old, new, value in found:
+            if value is not MISSING:
+                record[new] = value
+            elif required:
+                raise _missing(old)
         return record
 
     return rename
