@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 FOLDER ?= .demo
 
-.PHONY: help setup demo test soak bench check screenshot lock clean
+.PHONY: help setup demo test soak bench check screenshot reference lock clean
 
 help:  ## show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,10 @@ bench: setup  ## our speed against a reference written by hand, interleaved
 
 screenshot: setup  ## the picture of the DAG in Airflow's UI for the README; needs Chromium
 	@$(PY) docs/screenshot.py
+
+reference: setup  ## write what is generated: the reference page and the JSON Schema
+	@$(PY) docs/reference.py
+	@$(VENV)/bin/airflow-datahub schema --output pipeline.schema.json
 
 lock: setup  ## pin the newest versions that fit
 	@$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --extra dev pyproject.toml -o requirements.txt --custom-compile-command "make lock"

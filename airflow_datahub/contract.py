@@ -126,8 +126,11 @@ class Checkpoint:
     mark: Any = None
     format: int = CHECKPOINT_FORMAT
 
-    last: str | None = None
-    """Hash of the last of those records, by which it is found again where records in front of it have gone."""
+    last: Sequence[str] = ()
+    """Hashes of the last of those records, the newest first, by which they are found again."""
+
+    target: str | None = None
+    """What the rows went into; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +272,10 @@ class Writer(ABC):
     def prepare(self, batch: Batch) -> Any:
         """The work on a batch that needs no order: encoding, copying ahead."""
         return batch
+
+    def target(self) -> str | None:
+        """What rows go into, if it is there; with a checkpoint of another one, records would be missing in it."""
+        return None
 
     @abstractmethod
     def commit(self, prepared: Any, checkpoint: Checkpoint, settle: Settle) -> Written:

@@ -73,8 +73,8 @@ def airflow_home(environ: Mapping[str, str] = os.environ) -> Path:
 
 def plugins_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Airflow's plugins folder, in which users put adapters of their own; it need not exist."""
-    named = environ.get("AIRFLOW__CORE__PLUGINS_FOLDER")
-    return Path(_expanded(named, environ)) if named else airflow_home(environ) / "plugins"
+    named = _setting("core", "plugins_folder", environ, sensitive=False)
+    return Path(named) if named else airflow_home(environ) / "plugins"
 
 
 def connection(connection_id: str, environ: Mapping[str, str] = os.environ) -> Connection:

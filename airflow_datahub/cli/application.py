@@ -10,6 +10,7 @@ from airflow_datahub.cli import lint, plan, rejects, run, schema, stubs, test
 from airflow_datahub.environment import plugins_folder
 from airflow_datahub.errors import DatahubError, Interrupted, SpecError
 
+SIGINT_OF_TYPER = 130
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 3
 
 application = typer.Typer(
@@ -40,8 +41,8 @@ def main() -> None:
         _leave(f"{len(error.problems)} problem(s)", WRONG)
     except Interrupted as error:
         _leave(str(error), INTERRUPTED)
-    except KeyboardInterrupt:
-        _leave("interrupted", INTERRUPTED)
+    except SystemExit as left:
+        sys.exit(INTERRUPTED if left.code == SIGINT_OF_TYPER else left.code)
     except DatahubError as error:
         _leave(str(error), FAILED)
 

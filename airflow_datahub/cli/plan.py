@@ -14,12 +14,11 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
 ) -> None:
     """Show the stages of a pipeline: each is one Airflow task."""
-    from airflow_datahub.cli.specs import found
+    from airflow_datahub.cli.specs import one
     from airflow_datahub.spec import load
     from airflow_datahub.spec import plan as planned
 
-    (spec,) = found([path])
-    result = planned(load(spec)).as_dict()
+    result = planned(load(one(path))).as_dict()
     if as_json:
         print(json.dumps(result, indent=2))
         return

@@ -28,15 +28,14 @@ def run(
 ) -> None:
     """Run a pipeline here and now. Connections come from AIRFLOW_CONN_<ID>; the log goes to standard error."""
     from airflow_datahub.cli.console import Console
-    from airflow_datahub.cli.specs import found
+    from airflow_datahub.cli.specs import one
     from airflow_datahub.contract import Run
     from airflow_datahub.engine import run_pipeline
     from airflow_datahub.environment import connection
     from airflow_datahub.spec import load
     from airflow_datahub.state.store import Store
 
-    (spec,) = found([path])
-    pipeline = load(spec)
+    pipeline = load(one(path))
     params = _params(pipeline, param or [])
     started = datetime.now(UTC)
     run_id = f"cli__{started:%Y-%m-%dT%H:%M:%S}_{uuid.uuid4().hex[:8]}"

@@ -18,6 +18,9 @@ def schema(
 
     text = json.dumps(json_schema(), indent=2, sort_keys=True) + "\n"
     if output:
-        output.write_text(text)
+        try:
+            output.write_text(text)
+        except OSError as error:
+            raise typer.BadParameter(f"{output}: {error.strerror}") from error
     else:
         sys.stdout.write(text)

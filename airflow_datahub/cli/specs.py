@@ -25,6 +25,14 @@ def found(paths: Sequence[Path]) -> Iterator[Path]:
             raise typer.BadParameter(f"{path} does not exist")
 
 
+def one(path: Path) -> Path:
+    """The spec that a command for one spec is called with; a folder with several is a wrong call."""
+    specs = list(found([path]))
+    if len(specs) > 1:
+        raise typer.BadParameter(f"name one spec of {path}: {', '.join(spec.name for spec in specs)}")
+    return specs[0]
+
+
 def loaded(paths: Sequence[Path]) -> tuple[list[Pipeline], list[Problem]]:
     """All specs that are right, and the problems of those that are not."""
     pipelines: list[Pipeline] = []

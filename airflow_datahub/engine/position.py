@@ -1,8 +1,9 @@
 """Where a stream stands, and how its batches are cut into pieces that a commit can carry.
 
-A position is the cursor at the start of what is not wholly read, how many records behind it are dealt with, and a hash
+A position is the cursor at the start of what is not wholly read, how many records behind it are dealt with, and hashes
 of the last of them. That needs nothing of a source but the same order again, it lets a commit end in the middle of a
-page, and it holds when records in front have gone meanwhile: the known last one is looked for, not counted to.
+page, and it holds when records in front have gone or one of the last has changed: the last known record is looked for,
+not counted to.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ class Place:
 
     cursor: Cursor | None = None
     skip: int = 0
-    last: str | None = None
+    last: tuple[str, ...] = ()
+    """Of the last records that are dealt with, the newest first."""
 
 
 START = Place()
+REMEMBERED = 5
+"""Records that are remembered by their hashes."""
 
 
 class Position:
@@ -34,22 +38,23 @@ class Position:
 
     def __init__(self, place: Place = START):
         self._place = place
-        self._record: Any = None
+        self._records: list[Any] = []
         self._resumes = place.skip > 0
         self.lost = False
-        """The record that was last is not where it was: the page is read from its start again."""
+        """None of the last records is where it was: the page is read from its start again."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint | None) -> Position:
         """The position that a checkpoint keeps; without one, the start of the source."""
-        return cls(Place(checkpoint.cursor, checkpoint.skip, checkpoint.last)) if checkpoint else cls()
+        return cls(Place(checkpoint.cursor, checkpoint.skip, tuple(checkpoint.last))) if checkpoint else cls()
 
     @property
     def place(self) -> Place:
         """Where it stands now."""
-        if self._record is not None:
-            self._place = Place(self._place.cursor, self._place.skip, identity(self._record))
-            self._record = None
+        if self._records:
+            last = tuple(map(identity, reversed(self._records)))
+            self._place = Place(self._place.cursor, self._place.skip, (last + self._place.last)[:REMEMBERED])
+            self._records = []
         return self._place
 
     def pieces(self, batch: Batch, most: Callable[[], int]) -> Iterator[Batch]:
@@ -62,15 +67,18 @@ class Position:
             yield _piece(batch, start, end)
             start = end
         if batch.cursor is not None:
-            self._place, self._record = Place(batch.cursor), None
+            self._place, self._records = Place(batch.cursor), []
 
     def _known(self, batch: Batch) -> int:
         """How many records of the first batch an earlier run dealt with."""
         if not self._resumes or not batch.records:
             return 0
         self._resumes = False
-        for index in range(min(self._place.skip, len(batch.records)) - 1, -1, -1):
-            if identity(batch.records[index]) == self._place.last:
+        count = min(self._place.skip, len(batch.records))
+        hashes = [identity(record) for record in batch.records[:count]]
+        for known in self._place.last:
+            if known in hashes:
+                index = count - 1 - hashes[::-1].index(known)
                 self._place = Place(self._place.cursor, index + 1, self._place.last)
                 return index + 1
         self._place = Place(self._place.cursor)
@@ -79,17 +87,19 @@ class Position:
 
     def _move(self, batch: Batch, start: int, end: int) -> None:
         if end == len(batch.records) and batch.cursor is not None:
-            self._place, self._record = Place(batch.cursor), None
+            self._place, self._records = Place(batch.cursor), []
         else:
-            self._place = Place(self._place.cursor, self._place.skip + end - start)
-            self._record = batch.records[end - 1]
+            self._place = Place(self._place.cursor, self._place.skip + end - start, self._place.last)
+            self._records = [*self._records, *batch.records[max(start, end - REMEMBERED) : end]][-REMEMBERED:]
 
 
 def identity(record: Any) -> str:
     """A hash of a record's content, whatever the order of its keys."""
-    if not isinstance(record, dict | list | str | int | float | bool):
-        return hashlib.sha256(repr(record).encode()).hexdigest()[:32]
-    return hashlib.sha256(msgspec.json.encode(record, order="deterministic")).hexdigest()[:32]
+    try:
+        text = msgspec.json.encode(record, order="deterministic")
+    except (TypeError, ValueError, RecursionError):  # what JSON cannot say is for the sink to refuse
+        text = repr(record).encode("utf-8", "backslashreplace")
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _piece(batch: Batch, start: int, end: int) -> Batch:

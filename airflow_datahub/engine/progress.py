@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from airflow_datahub.contract import Log
 from airflow_datahub.engine.tally import Tally
+from airflow_datahub.errors import RunError
 from airflow_datahub.state.store import Store
 
 EVERY = 3.0
 """Seconds between two lines, and between two writings of the ledger."""
+
+
+@contextmanager
+def logging_instead(log: Log) -> Iterator[None]:
+    """Errors of the store become a warning, where more depends on going on."""
+    try:
+        yield
+    except RunError as error:
+        log.warning("ledger_not_written", reason=str(error))
 
 
 class Progress:
@@ -41,8 +53,9 @@ class Progress:
         self.save()
 
     def save(self) -> None:
-        """Bring the ledger up to date."""
-        self._store.save_steps(self._pipeline, self._run_id, self._tally.steps)
+        """Bring the ledger up to date; a load does not fail because its ledger cannot be written."""
+        with logging_instead(self._log):
+            self._store.save_steps(self._pipeline, self._run_id, self._tally.steps)
 
     def summary(self, how: str) -> str:
         """`ingestion complete: 200,000 records in 2.41 s (82,988/s), 3 rejected`; counts and rate of this try."""

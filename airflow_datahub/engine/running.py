@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_datahub.contract import Checkpoint, Run, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
-from airflow_datahub.engine.progress import Progress
+from airflow_datahub.engine.progress import Progress, logging_instead
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.engine.stage import Assignment, Stage, named
@@ -55,14 +55,17 @@ def run_pipeline(
     """
     skipped = plan(pipeline).stages[0].skipped
     if skipped:
+        store.begin(pipeline.id, run.run_id, pipeline.revision, run.trigger)
+        store.end(pipeline.id, run.run_id, "skipped")
         return Outcome(summary=f"ingestion skipped: {skipped}", skipped=skipped)
     run = replace(run, revision=pipeline.revision, params=resolve_params(pipeline, run.params))
     store.begin(pipeline.id, run.run_id, run.revision, run.trigger)
     try:
         outcome = _run_stage(pipeline, run, store, full, limit, {**(values or {}), "params": run.params})
     except BaseException as error:
-        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-        store.end(pipeline.id, run.run_id, "interrupted" if stopped else "failed", str(error))
+        stopped = isinstance(error, Interrupted | KeyboardInterrupt | RetryLater)
+        with logging_instead(run.log):
+            store.end(pipeline.id, run.run_id, "interrupted" if stopped else "failed", str(error))
         raise
     store.end(pipeline.id, run.run_id, "success")
     return outcome
@@ -80,16 +83,19 @@ def _run_stage(
     except BaseException:
         writer.close()
         raise
+    if assignment.checkpoint and not full and _differ(pipeline, run.params):
+        run.log.warning("params_act_from_the_checkpoint_on", hint="--full reads from the start")
     tally, progress = assignment.tally, Progress(pipeline.id, run.run_id, assignment.tally, store, run.log)
     stage = Stage(assignment)
     run.log.info("ingestion_started", pipeline=pipeline.id, run_id=run.run_id, **_where(assignment))
     how = "failed"
     try:
         with _quiet_collector():
-            stage.run(lambda: progress.watch(stage.total))
-        tally.judge(at_end=limit is None)
+            stage.run(lambda: progress.watch(None if stage.resumed else stage.total))
+        with naming(pipeline.id, pipeline.extract.key):
+            tally.judge(at_end=limit is None)
         how = "complete"
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
         how = "interrupted"
         raise
     except RetryLater:
@@ -114,6 +120,7 @@ def _assignment(
         source = rendered(extract.source, values)
         if checkpoint and not full:
             _check_fingerprint(pipeline, extract.source, checkpoint)
+            _check_target(pipeline, writer, checkpoint)
     rejects = Rejecting(store, stream, run, f"{run.run_id}#{uuid.uuid4().hex[:12]}")
     rejects.settle(checkpoint)
     tally = Tally(pipeline, run.run_id)
@@ -124,6 +131,22 @@ def _assignment(
         keeps_checkpoint=load.sink.keeps_checkpoint, checkpoint=checkpoint, tally=tally, rejects=rejects,
         batch_size=pipeline.throughput.batch_size, full=full, limit=limit,
     )  # fmt: skip
+
+
+def _check_target(pipeline: Pipeline, writer: Writer, checkpoint: Checkpoint) -> None:
+    """Rows that went into another table, or into one that is gone, would be missing in this one."""
+    if checkpoint.target not in (None, writer.target()):
+        raise ConfigurationError(
+            f"step {pipeline.load.key!r} writes to {writer.target() or 'a table that is not there'}, but the rows "
+            f"before its checkpoint went into {checkpoint.target}. Put the old table back and go on from there, or "
+            f"start over: `airflow-datahub run {pipeline.file} --full`; or give the step another key, which is a new "
+            f"stream"
+        )
+
+
+def _differ(pipeline: Pipeline, params: Mapping[str, Any]) -> bool:
+    """Whether a param was given another value than its default."""
+    return any(value != pipeline.params[name].get("default") for name, value in params.items())
 
 
 def _where(assignment: Assignment) -> dict[str, Any]:

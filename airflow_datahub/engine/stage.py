@@ -101,12 +101,14 @@ class Stage:
         self._position = Position() if do.full else Position.of(do.checkpoint)
         self._committed = None if do.full and do.checkpoint else self._position.place
         self._start, self._remaining = self._position.place.cursor, do.limit
+        self._load = Load()
         self._fetched: Channel[tuple[Batch, float]] = Channel(2)
         self._prepared: Channel[tuple[Load, Batch, Any]] = Channel(0)
         self._room = Room(FETCHED_BYTES)
         self._error: BaseException | None = None
         self._step_of_error = ""
         self._complete = False
+        self.resumed = self._position.place != START
         self.total: int | None = None
         """Records in the whole source, once it has said so."""
 
@@ -122,7 +124,9 @@ class Stage:
         except BaseException:
             self._end_all()
             raise
-        if not left:
+        if left:
+            self._end_all()  # threads that wait for a place would keep the process from ending
+        else:
             self._writer.close()
         if self._error:
             raise named(self._error, self._do.stream.pipeline, self._step_of_error)
@@ -142,7 +146,7 @@ class Stage:
                 self._stopping.set()
             if asked is not None and not cancelled and now - asked > CANCEL_AFTER:
                 cancelled = True
-                self._writer.cancel()
+                threading.Thread(target=self._writer.cancel, daemon=True).start()  # a dead server answers to nobody
             if asked is not None and now - asked > LEAVE_AFTER:
                 return True
         return False
@@ -210,32 +214,37 @@ class Stage:
     # --- the worker
 
     def _work(self) -> None:
-        load = Load()
         for batch, seconds in self._fetched:
-            for piece in self._position.pieces(batch, self._most):
-                load = self._sent_when_full(load)
-                load.add(self._do.chain.apply(piece), piece)
-                load.place = self._position.place
-                self._count_down(piece)
-                if self._remaining == 0:
-                    break
-            load.place, load.due = self._position.place, True
-            self._room.give_back(batch.size)
             counts = Counters(pages=batch.pages, retries=batch.retries, bytes=batch.size, seconds=seconds)
-            load.count(self._do.chain.extract, counts)
+            self._load.count(self._do.chain.extract, counts)
+            self._take_in(batch)
+            self._room.give_back(batch.size)
             if self._remaining == 0:
                 self._complete = True
                 self._fetched.close()
+                self._room.close()
                 break
-            load = self._sent_when_full(load)
         else:
-            self._begin_again(load)
-        self._send(load)
+            self._begin_again()
+        self._send()
         self._prepared.finish()
 
-    def _most(self) -> int:
-        """Records of the next piece."""
-        return self._do.batch_size if self._remaining is None else min(self._do.batch_size, self._remaining)
+    def _take_in(self, batch: Batch) -> None:
+        size = max(1, batch.size // max(1, len(batch.records)))
+        for piece in self._position.pieces(batch, lambda: self._most(size)):
+            self._load.add(self._do.chain.apply(piece), piece)
+            self._load.place = self._position.place
+            self._count_down(piece)
+            if self._load.read >= self._do.batch_size or self._load.size >= COMMIT_BYTES:
+                self._send()
+            if self._remaining == 0:
+                break
+        self._load.place, self._load.due = self._position.place, True
+
+    def _most(self, size: int) -> int:
+        """Records of the next piece; a page is cut where the load is full, or where it would fill a load by itself."""
+        room = min(self._do.batch_size - self._load.read, COMMIT_BYTES // size)
+        return max(1, room if self._remaining is None else min(room, self._remaining))
 
     def _count_down(self, piece: Batch) -> None:
         if self._remaining is not None:
@@ -244,18 +253,13 @@ class Stage:
             self._position.lost = False
             self._do.run.log.warning("position_lost", step=self._do.chain.extract, reads="the page from its start")
 
-    def _begin_again(self, load: Load) -> None:
+    def _begin_again(self) -> None:
         """A snapshot that is read to its end is read from its start next time."""
         if self._complete and self._do.source.begins_again():
-            load.place, load.due = START, True
+            self._load.place, self._load.due = START, True
 
-    def _sent_when_full(self, load: Load) -> Load:
-        if load.read < self._do.batch_size and load.size < COMMIT_BYTES:
-            return load
-        self._send(load)
-        return Load()
-
-    def _send(self, load: Load) -> None:
+    def _send(self) -> None:
+        load, self._load = self._load, Load()
         batch = Batch(load.records, None, load.origins, load.size)
         self._prepared.put((load, batch, self._writer.prepare(batch)))
 
@@ -280,8 +284,9 @@ class Stage:
             return self._tally.as_json(steps)
 
         do, version = self._do, self._version + 1
+        place, before = load.place, do.checkpoint.target if do.checkpoint else None
         checkpoint = Checkpoint(
-            version, do.rejects.owner, load.place.cursor, load.place.skip, do.fingerprint, {}, last=load.place.last
+            version, do.rejects.owner, place.cursor, place.skip, do.fingerprint, {}, last=place.last, target=before
         )
         self._writer.commit(prepared, checkpoint, settle)
         self._version += 1

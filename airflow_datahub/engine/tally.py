@@ -35,7 +35,7 @@ class Tally:
     def with_load(self, load: Mapping[str, Counters]) -> Mapping[str, Counters]:
         """The counters as they are once the load is committed; RunFailed where a step does not balance (R10)."""
         for key, counts in load.items():
-            if not counts.balances():
+            if not counts.balances(sink=key == self._pipeline.load.key):
                 raise RunFailed(f"step {key!r} does not balance, nothing of this batch is written: {counts}")
         with self._lock:
             return {key: counts + load.get(key, Counters()) for key, counts in self._steps.items()}

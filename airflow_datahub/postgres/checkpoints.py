@@ -56,12 +56,13 @@ def read(session: Session, schema: str, stream: Stream) -> Checkpoint | None:
             f"the checkpoint of {stream.pipeline!r}, {stream.stream!r} in {schema}.{TABLE} has format {form}, this "
             f"version knows {CHECKPOINT_FORMAT} at most: a newer airflow-datahub wrote it; upgrade this one"
         )
-    return Checkpoint(version, owner, cursor["at"], cursor["skip"], fingerprint, counters, mark, form, cursor["last"])
+    last, target = tuple(cursor["last"]), cursor["target"]
+    return Checkpoint(version, owner, cursor["at"], cursor["skip"], fingerprint, counters, mark, form, last, target)
 
 
 def move(session: Session, schema: str, stream: Stream, to: Checkpoint, counters: Mapping[str, Any]) -> None:
     """Write the checkpoint where its predecessor stands, in the transaction under way; StopRun where it does not."""
-    position = Jsonb({"at": to.cursor, "skip": to.skip, "last": to.last}, _dumps)
+    position = Jsonb({"at": to.cursor, "skip": to.skip, "last": list(to.last), "target": to.target}, _dumps)
     mark = None if to.mark is None else Jsonb(to.mark, _dumps)
     values = [to.version, to.owner, position, mark, to.fingerprint, to.format, Jsonb(dict(counters), _dumps)]
     where: list[Any] = [stream.pipeline, stream.stream, stream.scope]

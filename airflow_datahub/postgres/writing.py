@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import psycopg
 
@@ -43,6 +44,10 @@ class TableWriter(Writer):
         with self._failing(self._checkpoint_rights):
             return checkpoints.read(self._session, self._schema, self._stream)
 
+    def target(self) -> str | None:
+        layout = self._layout
+        return f"{layout.schema}.{layout.table}" if layout and (self._staged or not layout.missing) else None
+
     def prepare(self, batch: Batch) -> Prepared:
         """The batch as COPY text. Raises ConfigurationError for a field that no column takes."""
         if self._layout is None:
@@ -65,7 +70,8 @@ class TableWriter(Writer):
                 counters = settle(written)
                 self._check()
                 with self._failing(self._checkpoint_rights):
-                    checkpoints.move(self._session, self._schema, self._stream, checkpoint, counters)
+                    to = replace(checkpoint, target=self._target_of(prepared) or checkpoint.target)
+                    checkpoints.move(self._session, self._schema, self._stream, to, counters)
         finally:
             self._idle.set()
         self._staged = self._staged or prepared.layout is not None
@@ -82,6 +88,11 @@ class TableWriter(Writer):
 
     def close(self) -> None:
         self._session.close()
+
+    def _target_of(self, prepared: Prepared) -> str | None:
+        """The table, which is there once a batch with a layout is written."""
+        layout = prepared.layout
+        return f"{layout.schema}.{layout.table}" if layout else self.target()
 
     def _ready(self) -> Layout | None:
         """The table, or None where the first batch is to make it; the checkpoint's table is there afterwards."""

@@ -69,7 +69,7 @@ class Throughput(Word):
     """How much at once."""
 
     batch_size: Positive = 10_000
-    """Records a transaction, to begin with."""
+    """Records a transaction at most; 2 MiB of JSON fill one, too."""
 
 
 class Step(Word):

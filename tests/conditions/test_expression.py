@@ -11,8 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from airflow_datahub.conditions.expression import compile_expression
-from airflow_datahub.conditions.expression import FUNCTIONS
+from airflow_datahub.conditions.expression import FUNCTIONS, compile_expression
 from airflow_datahub.conditions.syntax import LOOPS, outline, tokenise
 from airflow_datahub.errors import RejectRecord
 

@@ -46,6 +46,9 @@ class Numbers(Source):
     fail_at: int | None = None
     """Break before the page that starts there."""
 
+    sizes: tuple[int, ...] = ()
+    """Bytes of each page, as if they were so large."""
+
     def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
         for start in range(cursor or 0, self.count, self.page):
             time.sleep(self.pause)
@@ -53,4 +56,5 @@ class Numbers(Source):
                 raise OSError("the cable is out")
             records = [{"n": n} for n in range(start, min(start + self.page, self.count))]
             after = start + self.page
-            yield Batch(records, cursor=after if after < self.count else None, size=len(records) * 10, total=self.count)
+            size = self.sizes[start // self.page] if self.sizes else len(records) * 10
+            yield Batch(records, cursor=after if after < self.count else None, size=size, total=self.count)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_datahub.contract import Batch, Checkpoint
-from airflow_datahub.engine.position import Place, Position
+from airflow_datahub.engine.position import Place, Position, identity
 
 
 def paged(records: list[Any], page: int, cursor: int | None) -> Iterator[Batch]:
@@ -65,16 +65,28 @@ def test_records_that_went_in_front_cost_nothing_new(gone: set[int], grown: int)
     assert read(restored(position.place), paged(later, 20, None), 100) == list(range(10, 10 + grown))
 
 
-def test_where_the_last_record_itself_has_gone_the_page_is_read_again() -> None:
+def test_where_the_last_record_has_changed_it_alone_comes_again() -> None:
+    position = Position()
+    read(position, paged(numbers(10), 20, None), 100)
+    later = [*numbers(9), {"n": 9, "changed": True}, {"n": 10}]
+    assert read(restored(position.place), paged(later, 20, None), 100) == [9, 10]
+
+
+def test_where_none_of_the_last_records_is_left_the_page_is_read_again() -> None:
     position = Position()
     read(position, paged(numbers(10), 20, None), 100)
     again = restored(position.place)
-    assert read(again, paged(numbers(9), 20, None), 100) == list(range(9))
+    assert read(again, paged(numbers(5), 20, None), 100) == list(range(5))
     assert again.lost
 
 
+def test_any_record_has_an_identity() -> None:
+    odd = [{"a": "\ud800"}, {1: 2}, {"a": object}, {"a": float("nan")}, [{"deep": 1}], 10**30, None]
+    assert len({identity(record) for record in odd}) == len(odd)
+
+
 def test_an_empty_answer_keeps_the_position() -> None:
-    place = Place(7, 10, "hash")
+    place = Place(7, 10, ("hash",))
     position = Position(place)
     assert list(position.pieces(Batch([], cursor=None), lambda: 100)) == []
     assert position.place == place

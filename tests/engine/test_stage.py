@@ -6,14 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from airflow_datahub.contract import Connection, Run
+from airflow_datahub.contract import Checkpoint, Connection, Run, Settle, Written
 from airflow_datahub.engine import Outcome, run_pipeline
 from airflow_datahub.environment import connection as from_environment
-from airflow_datahub.errors import Interrupted, RunFailed, StopRun
+from airflow_datahub.errors import ConfigurationError, Interrupted, RunFailed, StopRun
+from airflow_datahub.postgres.writing import TableWriter
 from airflow_datahub.spec import Pipeline, loads
 from airflow_datahub.state.store import Store
 
@@ -149,3 +151,65 @@ def test_a_load_may_drop_or_stop_at_what_it_refuses(lab: Lab) -> None:
     lab.run(drop)
     assert lab.numbers() == [n for n in range(30) if n != 15]
     assert lab.store.rejects("numbers") == []
+
+
+def test_a_limit_ends_while_uneven_pages_wait(lab: Lab) -> None:
+    """Pages that together are more than may wait must not hold the reader for ever."""
+    sizes = [1 << 20, 12 << 20, 11 << 20, 10 << 20, 10 << 20]
+    what = pipeline(5, f"page: 1, sizes: {sizes}")
+    started = time.monotonic()
+    run = Run(pipeline=what.id, run_id="limited", connections=lab.connection)
+    assert run_pipeline(what, run, lab.store, limit=1).records == 1
+    assert time.monotonic() - started < 10
+    assert lab.run(what).records == 4
+    assert lab.numbers() == list(range(5))
+
+
+def test_a_table_that_is_gone_is_not_made_anew_without_its_rows(lab: Lab) -> None:
+    lab.run(pipeline(10))
+    with psycopg.connect(lab.dsn) as connection:
+        connection.execute("alter table numbers rename to elsewhere")
+    with pytest.raises(ConfigurationError, match=r"step 'numbers'.*public\.numbers.*--full"):
+        lab.run(pipeline(20))
+    run = Run(pipeline="numbers", run_id="again", connections=lab.connection)
+    assert run_pipeline(pipeline(20), run, lab.store, full=True).records == 20
+    assert lab.numbers() == list(range(20))
+
+
+def test_another_table_does_not_begin_in_the_middle(lab: Lab) -> None:
+    lab.run(pipeline(10))
+    other = loads(
+        SPEC.format(count=20, config="page: 10", operator="set: {field: s, value: x}", more="").replace(
+            "table: numbers", "table: numbers_2"
+        ),
+        "numbers.yaml",
+    )
+    with pytest.raises(ConfigurationError, match=r"public\.numbers"):
+        lab.run(other)
+
+
+def test_a_transaction_carries_at_most_a_batch(lab: Lab) -> None:
+    lab.run(pipeline(100, "page: 33"), run_id="one")
+    assert lab.store.steps("numbers", "one")["load"].commits == 5
+    assert lab.numbers() == list(range(100))
+
+
+class Hanging(TableWriter):
+    """A server that answers to nobody any more."""
+
+    def commit(self, prepared: Any, checkpoint: Checkpoint, settle: Settle) -> Written:
+        time.sleep(60)
+        raise AssertionError
+
+    def cancel(self) -> None:
+        time.sleep(60)
+
+
+def test_a_stop_does_not_wait_for_a_dead_server(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_datahub.postgres.writing.TableWriter", Hanging)
+    stopping = threading.Event()
+    threading.Timer(0.3, stopping.set).start()
+    started = time.monotonic()
+    with pytest.raises(Interrupted):
+        lab.run(pipeline(1000), stopping=stopping)
+    assert time.monotonic() - started < 4.5

@@ -355,13 +355,18 @@ class _CursorWalk:
             )
 
 
+SAME_RECORDS = 10
+"""Pages of one equal record that are believed in a row: there may be that many repeats, not more."""
+
+
 class _OffsetWalk:
     def __init__(self, paging: OffsetPaging, start: Cursor | None):
         if start is not None and not _is_count(start):
             raise ConfigurationError(f"the stored position {str(start)[:80]!r} is not an offset; run once with --full")
         self._paging = paging
         self._full = 0
-        self._last = bytearray()
+        self._last: list[bytes] = []
+        self._same = 0
 
     def query(self, position: Cursor | None) -> dict[str, Any]:
         return _sized(self._paging, {self._paging.param: position or 0})
@@ -369,12 +374,14 @@ class _OffsetWalk:
     def step(self, position: Cursor | None, page: Page) -> tuple[Cursor | None, bool]:
         count = len(page.origins)
         behind = (position or 0) + count
-        if count > 1 and page.body == self._last:
+        records = list(map(bytes, page.origins))
+        self._same = self._same + 1 if count and records == self._last else 0
+        if self._same > (0 if count > 1 else SAME_RECORDS):
             raise StopRun(
-                f"{page.shown}: the answer is the same as at the offset before; does the API take the offset in the "
+                f"{page.shown}: the records are the same as at the offset before; does the API take the offset in the "
                 f"parameter {self._paging.param!r}?"
             )
-        self._last = page.body
+        self._last = records
         return behind, count > 0 and self._goes_on(behind, count, page)
 
     def _goes_on(self, behind: int, count: int, page: Page) -> bool:

@@ -27,11 +27,11 @@ def no_counters(written: Written) -> Mapping[str, Any]:
 def test_the_checkpoint_comes_back_as_it_was_written(warehouse: Warehouse) -> None:
     writer = warehouse.open()
     assert writer.resume() is None
-    given = checkpoint(1, cursor={"at": [1, "\t", None]}, skip=3, mark={"m": 1.5}, owner="try-1", last="h")
+    given = checkpoint(1, cursor={"at": [1, "\t", None]}, skip=3, mark={"m": 1.5}, owner="try-1", last=("h",))
     writer.commit(writer.prepare(Batch([{"id": 1}])), given, lambda written: {"in": written.inserted})
-    assert writer.resume() == replace(given, counters={"in": 1})
+    assert writer.resume() == replace(given, counters={"in": 1}, target="public.events")
     writer.commit(writer.prepare(Batch([])), checkpoint(2, cursor=None), no_counters)
-    assert writer.resume() == Checkpoint(2, "run-1", None, 0, "f", {})
+    assert writer.resume() == Checkpoint(2, "run-1", None, 0, "f", {}, target="public.events")
     writer.close()
     stored = warehouse.sql("select pipeline, stream, scope, version, cursor, format from _datahub_checkpoint")
     assert stored == [(STREAM.pipeline, STREAM.stream, "", 2, {"at": None, "skip": 0, "last": None}, 1)]
@@ -104,7 +104,7 @@ def test_what_settle_raises_undoes_everything(warehouse: Warehouse) -> None:
 
     with pytest.raises(StopRun, match="too many rejects"):
         writer.commit(writer.prepare(Batch([{"id": 2}])), checkpoint(2), too_many)
-    assert writer.resume() == checkpoint(1, counters={"inserted": 1})
+    assert writer.resume() == checkpoint(1, counters={"inserted": 1}, target="public.events")
     assert warehouse.sql("select id from events") == [(1,)]
     assert commit(writer, Batch([{"id": 2}]), 2).inserted == 1
     writer.close()
@@ -144,7 +144,7 @@ def test_cancel_interrupts_a_commit_that_waits(warehouse: Warehouse) -> None:
             writer.commit(prepared, checkpoint(2), no_counters)
         timer.join()
     assert time.monotonic() - start < 4
-    assert writer.resume() == checkpoint(1, counters={"inserted": 1})
+    assert writer.resume() == checkpoint(1, counters={"inserted": 1}, target="public.events")
     writer.close()
 
 
