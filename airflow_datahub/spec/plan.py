@@ -93,7 +93,12 @@ def _notes(pipeline: Pipeline) -> list[str]:
     notes = [f"{pipeline.extract.key}: {note}" for note in pipeline.extract.source.notes()]
     if not pipeline.load.sink.keeps_checkpoint:
         notes.append(f"{pipeline.load.key}: nothing is remembered, every run begins at the start")
-    return notes
+    flagging = [step.key for step in pipeline.steps if "flag" in _policies(step)]
+    return notes + [f"{key}: flagged records carry `_errors`, which the load must have a place for" for key in flagging]
+
+
+def _policies(step: AnyStep) -> set[str | None]:
+    return {step.on_error, *(each.on_error for each in getattr(step, "operators", ()))}
 
 
 def _plain(value: Any) -> Any:

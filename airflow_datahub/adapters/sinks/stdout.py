@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from airflow_datahub.contract import Batch, Checkpoint, Run, Settle, Sink, Stream, Writer, Written
+from airflow_datahub.contract import Batch, Checkpoint, Refusal, Run, Settle, Sink, Stream, Writer, Written
 
 
 class Stdout(Sink):
@@ -25,13 +25,22 @@ class Stdout(Sink):
 
 
 class _Printer(Writer):
-    def prepare(self, batch: Batch) -> Any:
-        return batch, msgspec.json.Encoder(decimal_format="number").encode_lines(batch.records)
+    def prepare(self, batch: Batch) -> tuple[list[bytes], list[Refusal]]:
+        """The lines, and the records that JSON cannot say."""
+        encode = msgspec.json.Encoder(decimal_format="number").encode
+        lines: list[bytes] = []
+        refused: list[Refusal] = []
+        for index, record in enumerate(batch.records):
+            try:
+                lines.append(encode(record))
+            except (TypeError, ValueError) as error:
+                refused.append(Refusal(index, f"not JSON: {error}"))
+        return lines, refused
 
     def commit(self, prepared: Any, checkpoint: Checkpoint, settle: Settle) -> Written:
-        batch, lines = prepared
-        sys.stdout.write(lines.decode())
+        lines, refused = prepared
+        sys.stdout.write("".join(f"{line.decode()}\n" for line in lines))
         sys.stdout.flush()
-        written = Written(inserted=len(batch.records))
+        written = Written(inserted=len(lines), refused=refused)
         settle(written)
         return written

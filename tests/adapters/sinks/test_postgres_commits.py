@@ -34,7 +34,8 @@ def test_the_checkpoint_comes_back_as_it_was_written(warehouse: Warehouse) -> No
     assert writer.resume() == Checkpoint(2, "run-1", None, 0, "f", {}, target="public.events")
     writer.close()
     stored = warehouse.sql("select pipeline, stream, scope, version, cursor, format from _datahub_checkpoint")
-    assert stored == [(STREAM.pipeline, STREAM.stream, "", 2, {"at": None, "skip": 0, "last": None}, 1)]
+    position = {"at": None, "skip": 0, "last": [], "target": "public.events"}
+    assert stored == [(STREAM.pipeline, STREAM.stream, "", 2, position, 1)]
 
 
 def test_an_empty_batch_needs_no_table(warehouse: Warehouse) -> None:
