@@ -29,6 +29,9 @@ class _CheckpointFirst(Writer):
     def resume(self) -> Checkpoint | None:
         return self._checkpoints.resume()
 
+    def target(self) -> str | None:
+        return self._rows.target()
+
     def prepare(self, batch: Any) -> Any:
         return self._rows.prepare(batch)
 

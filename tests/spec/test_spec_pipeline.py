@@ -165,7 +165,10 @@ def test_plan_takes_the_largest_of_the_steps() -> None:
     assert (stage.key, stage.steps) == ("extract-tidy-load", ("extract", "tidy", "load"))
     assert (stage.retries, stage.retry_delay, stage.timeout) == (4, timedelta(minutes=5), timedelta(hours=3))
     assert (stage.pool, stage.priority, stage.skipped, stage.disabled) == ("large", 7, None, ())
-    assert stage.notes == ("extract: pages may shift while they are read",)
+    assert stage.notes == (
+        "extract: pages may shift while they are read",
+        "tidy: flagged records carry `_errors`, which the load must have a place for",
+    )
 
 
 def test_plan_is_plain_data() -> None:
