@@ -1,7 +1,8 @@
-"""COPY into a temporary table and on into the target; a record that PostgreSQL refuses is found and set aside.
+"""COPY into a stage and on into the target; a record that PostgreSQL refuses is found and set aside.
 
 All at once first. After an error of data: COPY in runs that shrink to the bad line (the error tells it) and grow
-again behind it, then INSERT over halves of the index range, each try under a savepoint.
+again behind it, then INSERT over halves of the index range, each try under a savepoint. The stage is a temporary table,
+or one that another session has filled ahead: then its rows are counted, as a crash of the server empties it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from airflow_datahub.postgres.rows import Lines, Slot
 from airflow_datahub.postgres.tables import Layout, identifiers
 
 STAGE = f"{OURS}stage"
+TEMPORARY = sql.Identifier(STAGE)
 ORDINAL = f"{OURS}ordinal"
 
 PIECE = 1 << 18
@@ -46,6 +48,10 @@ _BY_KEY = (  # a partitioned table does not give `xmax` back
     "{on_conflict} returning 1) select (select count(*) from written) - old, old from known",
 )
 """From stage to target; the upserts tell new rows from old."""
+
+
+class StageLost(Exception):
+    """A stage does not hold what was copied into it: its rows must be copied again."""
 
 
 @dataclass(slots=True)
@@ -81,45 +87,66 @@ class Loader:
 
     def stage(self) -> None:
         """Create the temporary table, with the target's own types, for the life of the session."""
-        names = identifiers(slot.name for slot in self.layout.slots)
         self.session.execute(
-            sql.SQL("create temp table {} on commit delete rows as select 0 as {}, {} from {} with no data").format(
-                sql.Identifier(STAGE), sql.Identifier(ORDINAL), names, self.layout.name
-            )
+            sql.SQL("create temp table {} on commit delete rows as {}").format(TEMPORARY, staged(self.layout))
         )
 
-    def load(self, slots: Sequence[Slot], lines: Lines) -> Loaded:
-        """Write the rows; the stage is empty before and may be full after."""
+    def load(self, slots: Sequence[Slot], lines: Lines, *, suspect: bool = False) -> Loaded:
+        """Write the rows; the stage is empty before and may be full after. `suspect`: an error is to be expected."""
         loaded = Loaded()
         if not lines:
             return loaded
-        insert = self._insertion(slots)
-        try:
-            with self.session.transaction():
-                self._copy(slots, lines)
-                self.check()
-                self._insert(insert, "", loaded)
-        except psycopg.Error as error:
-            if not of_data(error):
-                raise
-            self._load_good(slots, insert, [line for block in lines for line in block.split(b"\n")[:-1]], loaded)
+        insert, first = self._insertion(slots, TEMPORARY), count(lines)
+        if not suspect:
+            try:
+                with self.session.transaction():
+                    copy(self.session, TEMPORARY, slots, lines)
+                    self.check()
+                    self._insert(insert, "", loaded)
+                return loaded
+            except psycopg.Error as error:
+                if not of_data(error):
+                    raise
+                line = line_of(error, STAGE)
+                first = first if line is None else _shrunk(first, line)
+        self._load_good(slots, insert, [line for block in lines for line in block.split(b"\n")[:-1]], loaded, first)
         return loaded
 
-    def _load_good(self, slots: Sequence[Slot], insert: _Insertion, lines: Sequence[bytes], loaded: Loaded) -> None:
+    def move(self, slots: Sequence[Slot], stage: sql.Identifier, rows: int) -> Loaded:
+        """Write what another session has copied. StageLost if that is not there; nothing is done after any error."""
+        loaded = Loaded()
+        with self.session.transaction():
+            self._count(stage, rows)
+            self.check()
+            self._insert(self._insertion(slots, stage), "", loaded)
+        return loaded
+
+    def _count(self, stage: sql.Identifier, rows: int) -> None:
+        """In the transaction that reads them; the lock of this query keeps the stage as it is until its end (R2b)."""
+        try:
+            found = self.session.execute(sql.SQL("select count(*) from {}").format(stage)).fetchone()
+        except psycopg.errors.UndefinedTable as error:
+            raise StageLost(f"{stage.as_string(None)} is gone") from error
+        if found != (rows,):
+            raise StageLost(f"{stage.as_string(None)} holds {found and found[0]} of {rows} rows")
+
+    def _load_good(
+        self, slots: Sequence[Slot], insert: _Insertion, lines: Sequence[bytes], loaded: Loaded, first: int
+    ) -> None:
         self.session.execute(f"savepoint {TRIAL}".encode())
-        self._copy_good(slots, lines, loaded)
+        self._copy_good(slots, lines, loaded, first)
         if self.strategy == "upsert":
             loaded.merged += self._fold()
         self._insert_good(insert, [_ordinal(line) for line in lines], loaded)
         self.session.execute(f"truncate {STAGE}; release {TRIAL}".encode())
 
-    def _copy_good(self, slots: Sequence[Slot], lines: Sequence[bytes], loaded: Loaded) -> None:
-        start, size = 0, len(lines)
+    def _copy_good(self, slots: Sequence[Slot], lines: Sequence[bytes], loaded: Loaded, size: int) -> None:
+        start = 0
         while start < len(lines):
             self.check()
             run = lines[start : start + size]
             try:
-                self._copy(slots, [b"\n".join(run) + b"\n"])
+                copy(self.session, TEMPORARY, slots, [b"\n".join(run) + b"\n"])
                 self.session.execute(_KEEP.encode())
             except psycopg.Error as error:
                 if not of_data(error):
@@ -153,14 +180,6 @@ class Loader:
                     ranges += [span[i : i + size] for i in range(0, len(span), size)][::-1]
         self.session.execute(f"{first}drop index pg_temp.{STAGE}_index".encode())
 
-    def _copy(self, slots: Sequence[Slot], lines: Lines) -> None:
-        names = identifiers([ORDINAL, *(slot.name for slot in slots)])
-        statement = sql.SQL("copy {} ({}) from stdin").format(sql.Identifier(STAGE), names)
-        with self.session.cursor() as cursor, cursor.copy(statement) as copy:
-            for block in lines:
-                for start in range(0, len(block), PIECE):
-                    copy.write(block[start : start + PIECE])
-
     def _fold(self) -> int:
         """Of rows with one key, leave the last."""
         same = sql.SQL(" and ").join(sql.SQL("a.{0} = b.{0}").format(sql.Identifier(name)) for name in self.layout.key)
@@ -170,10 +189,10 @@ class Loader:
             )
         ).rowcount
 
-    def _insertion(self, slots: Sequence[Slot]) -> _Insertion:
+    def _insertion(self, slots: Sequence[Slot], stage: sql.Identifier) -> _Insertion:
         names = [slot.name for slot in slots]
         parts = {
-            "table": self.layout.name, "columns": identifiers(names), "stage": sql.Identifier(STAGE),
+            "table": self.layout.name, "columns": identifiers(names), "stage": stage,
             "key": identifiers(self.layout.key), "on_conflict": self._on_conflict(names),
         }  # fmt: skip
         form = _PLAIN if self.strategy != "upsert" else _BY_KEY if self.layout.partitioned else _BY_XMAX
@@ -199,6 +218,27 @@ class Loader:
         return sql.SQL(" on conflict ({}) do update set {}").format(key, sets)
 
 
+def staged(layout: Layout) -> sql.Composed:
+    """The query whose result is an empty stage: the ordinal, and the columns with the target's own types."""
+    names = identifiers(slot.name for slot in layout.slots)
+    return sql.SQL("select 0 as {}, {} from {} with no data").format(sql.Identifier(ORDINAL), names, layout.name)
+
+
+def copy(session: Session, stage: sql.Identifier, slots: Sequence[Slot], lines: Lines) -> None:
+    """COPY the rows into a stage."""
+    names = identifiers([ORDINAL, *(slot.name for slot in slots)])
+    statement = sql.SQL("copy {} ({}) from stdin").format(stage, names)
+    with session.cursor() as cursor, cursor.copy(statement) as stream:
+        for block in lines:
+            for start in range(0, len(block), PIECE):
+                stream.write(block[start : start + PIECE])
+
+
+def count(lines: Lines) -> int:
+    """How many rows; line breaks inside of values are escaped."""
+    return sum(block.count(b"\n") for block in lines)
+
+
 def _ordinal(line: bytes) -> int:
     return int(line.partition(b"\t")[0])
 
@@ -206,5 +246,5 @@ def _ordinal(line: bytes) -> int:
 def _shrunk(size: int, line: int | None) -> int:
     """The next run: what is before the bad line, the bad line alone, or half."""
     if line is None or line > size:
-        return size // 2
+        return max(1, size // 2)
     return max(1, line - 1)
