@@ -14,15 +14,16 @@ import psycopg
 from psycopg import sql
 
 from airflow_datahub.contract import Refusal
+from airflow_datahub.postgres import statements
 from airflow_datahub.postgres.connecting import Session
 from airflow_datahub.postgres.declared import OURS, Strategy
 from airflow_datahub.postgres.failures import line_of, of_data, refusal
 from airflow_datahub.postgres.rows import Lines, Slot
+from airflow_datahub.postgres.statements import ORDINAL, Move
 from airflow_datahub.postgres.tables import Layout, identifiers
 
 STAGE = f"{OURS}stage"
 TEMPORARY = sql.Identifier(STAGE)
-ORDINAL = f"{OURS}ordinal"
 
 PIECE = 1 << 18
 """Bytes handed to COPY at once."""
@@ -34,20 +35,6 @@ TRIAL = f"{OURS}trial"
 _KEEP = f"release {TRIAL}; savepoint {TRIAL}"
 """What went well stays, whatever comes after."""
 _UNDO = f"rollback to {TRIAL}"
-
-_INSERT = "insert into {table} ({columns}) select {columns} from {stage}"
-_PLAIN = (_INSERT, "{on_conflict}")
-_BY_XMAX = (
-    f"with written as ({_INSERT}",
-    "{on_conflict} returning (xmax = 0) as fresh)"
-    " select count(*) filter (where fresh), count(*) filter (where not fresh) from written",
-)
-_BY_KEY = (  # a partitioned table does not give `xmax` back
-    "with known as (select count(*) as old from {stage} join {table} using ({key})",
-    f"), written as ({_INSERT}",
-    "{on_conflict} returning 1) select (select count(*) from written) - old, old from known",
-)
-"""From stage to target; the upserts tell new rows from old."""
 
 
 class StageLost(Exception):
@@ -63,16 +50,6 @@ class Loaded:
     merged: int = 0
     """Rows whose keys differ in text and are equal for PostgreSQL."""
     refused: list[Refusal] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Insertion:
-    """The statement from stage to target."""
-
-    parts: tuple[str, ...]
-    """Between them belongs which rows."""
-    counted: bool
-    """It gives back how many rows were inserted, and how many updated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +73,20 @@ class Loader:
         loaded = Loaded()
         if not lines:
             return loaded
-        insert, first = self._insertion(slots, TEMPORARY), count(lines)
+        move, first = self._statement(slots, TEMPORARY), count(lines)
         if not suspect:
             try:
                 with self.session.transaction():
                     copy(self.session, TEMPORARY, slots, lines)
                     self.check()
-                    self._insert(insert, "", loaded)
+                    self._move(move, move.all(), loaded)
                 return loaded
             except psycopg.Error as error:
                 if not of_data(error):
                     raise
                 line = line_of(error, STAGE)
                 first = first if line is None else _shrunk(first, line)
-        self._load_good(slots, insert, [line for block in lines for line in block.split(b"\n")[:-1]], loaded, first)
+        self._load_good(slots, move, [line for block in lines for line in block.split(b"\n")[:-1]], loaded, first)
         return loaded
 
     def move(self, slots: Sequence[Slot], stage: sql.Identifier, rows: int) -> Loaded:
@@ -118,7 +95,8 @@ class Loader:
         with self.session.transaction():
             self._count(stage, rows)
             self.check()
-            self._insert(self._insertion(slots, stage), "", loaded)
+            move = self._statement(slots, stage)
+            self._move(move, move.all(), loaded)
         return loaded
 
     def _count(self, stage: sql.Identifier, rows: int) -> None:
@@ -130,14 +108,13 @@ class Loader:
         if found != (rows,):
             raise StageLost(f"{stage.as_string(None)} holds {found and found[0]} of {rows} rows")
 
-    def _load_good(
-        self, slots: Sequence[Slot], insert: _Insertion, lines: Sequence[bytes], loaded: Loaded, first: int
-    ) -> None:
+    def _load_good(self, slots: Sequence[Slot], move: Move, lines: Sequence[bytes], loaded: Loaded, first: int) -> None:
         self.session.execute(f"savepoint {TRIAL}".encode())
         self._copy_good(slots, lines, loaded, first)
         if self.strategy == "upsert":
-            loaded.merged += self._fold()
-        self._insert_good(insert, [_ordinal(line) for line in lines], loaded)
+            fold = statements.fold(self.session, self.layout, TEMPORARY)
+            loaded.merged += self.session.execute(fold.encode()).rowcount
+        self._move_good(move, [_ordinal(line) for line in lines], loaded)
         self.session.execute(f"truncate {STAGE}; release {TRIAL}".encode())
 
     def _copy_good(self, slots: Sequence[Slot], lines: Sequence[bytes], loaded: Loaded, size: int) -> None:
@@ -160,14 +137,14 @@ class Loader:
             else:
                 start, size = start + len(run), size * 2
 
-    def _insert_good(self, insert: _Insertion, ordinals: Sequence[int], loaded: Loaded) -> None:
+    def _move_good(self, move: Move, ordinals: Sequence[int], loaded: Loaded) -> None:
         self.session.execute(f"create index {STAGE}_index on {STAGE} ({ORDINAL}); {_KEEP}".encode())
         ranges, first = [ordinals], ""
         while ranges:
             self.check()
             span = ranges.pop()
             try:
-                self._insert(insert, f" where {ORDINAL} between {span[0]} and {span[-1]}", loaded, first, _KEEP)
+                self._move(move, move.only(span[0], span[-1]), loaded, first, _KEEP)
                 first = ""
             except psycopg.Error as error:
                 if not of_data(error):
@@ -180,42 +157,16 @@ class Loader:
                     ranges += [span[i : i + size] for i in range(0, len(span), size)][::-1]
         self.session.execute(f"{first}drop index pg_temp.{STAGE}_index".encode())
 
-    def _fold(self) -> int:
-        """Of rows with one key, leave the last."""
-        same = sql.SQL(" and ").join(sql.SQL("a.{0} = b.{0}").format(sql.Identifier(name)) for name in self.layout.key)
-        return self.session.execute(
-            sql.SQL("delete from {0} a using {0} b where {1} and a.{2} < b.{2}").format(
-                sql.Identifier(STAGE), same, sql.Identifier(ORDINAL)
-            )
-        ).rowcount
+    def _statement(self, slots: Sequence[Slot], stage: sql.Identifier) -> Move:
+        return statements.move(self.session, self.layout, self.strategy, slots, stage)
 
-    def _insertion(self, slots: Sequence[Slot], stage: sql.Identifier) -> _Insertion:
-        names = [slot.name for slot in slots]
-        parts = {
-            "table": self.layout.name, "columns": identifiers(names), "stage": stage,
-            "key": identifiers(self.layout.key), "on_conflict": self._on_conflict(names),
-        }  # fmt: skip
-        form = _PLAIN if self.strategy != "upsert" else _BY_KEY if self.layout.partitioned else _BY_XMAX
-        texts = tuple(sql.SQL(text).format(**parts).as_string(self.session) for text in form)
-        return _Insertion(texts, counted=form is not _PLAIN)
-
-    def _insert(self, insert: _Insertion, only: str, loaded: Loaded, first: str = "", then: str = "") -> None:
-        """Stage to target for the rows that `only` names, and count; all in one round trip."""
-        cursor = self.session.execute(f"{first}{only.join(insert.parts)}; {then}".encode())
+    def _move(self, move: Move, statement: str, loaded: Loaded, first: str = "", then: str = "") -> None:
+        """Stage to target, and count; all in one round trip."""
+        cursor = self.session.execute(f"{first}{statement}; {then}".encode())
         if first:
             cursor.nextset()
-        fresh, old = (cursor.fetchone() or (0, 0)) if insert.counted else (cursor.rowcount, 0)
+        fresh, old = (cursor.fetchone() or (0, 0)) if move.counted else (cursor.rowcount, 0)
         loaded.inserted, loaded.updated = loaded.inserted + fresh, loaded.updated + old
-
-    def _on_conflict(self, names: Sequence[str]) -> sql.Composed:
-        if self.strategy == "append":
-            return sql.Composed([])
-        others = [name for name in names if name not in self.layout.key]
-        key = identifiers(self.layout.key)
-        if self.strategy == "insert" or not others:
-            return sql.SQL(" on conflict ({}) do nothing").format(key)
-        sets = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others)
-        return sql.SQL(" on conflict ({}) do update set {}").format(key, sets)
 
 
 def staged(layout: Layout) -> sql.Composed:
