@@ -51,8 +51,9 @@ class Unreadable:
 class Batch:
     """Records that travel together, and the position in the source behind them."""
 
-    records: list[Record]
-    """The records, in the source's order. What is not an object becomes a reject."""
+    records: list[Any]
+    """The records, in the source's order: objects, or JSON that nobody has decoded yet (msgspec.Raw), of which the
+    engine decodes what is looked into. What is not an object becomes a reject."""
 
     cursor: Cursor | None = None
     """Where to go on after the last record; None where the source has no position behind it (its last page): the next
@@ -256,6 +257,11 @@ class Transform(Adapter):
         """The function of one record, pure over the record and the run's constants."""
         raise NotImplementedError
 
+    def carries(self, name: str) -> str | None:
+        """The name that a top-level field has behind this operator, where the operator passes it on, replaces it or
+        drops it without looking into it; None where it may look. A field that nobody looks into is never decoded."""
+        return None
+
 
 Settle = Callable[[Written], Mapping[str, Any]]
 """Called by a sink once a batch is written and before it is made durable; stores the rejects and gives the counters
@@ -272,6 +278,11 @@ class Writer(ABC):
     def prepare(self, batch: Batch) -> Any:
         """The work on a batch that needs no order: encoding, copying ahead."""
         return batch
+
+    def opaque(self) -> Callable[[str], bool] | None:
+        """Tells of a top-level field whether it may come as undecoded JSON (msgspec.Raw); None while that is not
+        known, which it is once a batch was prepared."""
+        return lambda name: False
 
     def target(self) -> str | None:
         """What rows go into, if it is there; with a checkpoint of another one, records would be missing in it."""

@@ -44,6 +44,11 @@ FieldPath = Annotated[str, Field(min_length=1), AfterValidator(_checked)]
 """A field of a model that holds a path."""
 
 
+def heads(*paths: str) -> frozenset[str]:
+    """The top-level fields that these paths begin in."""
+    return frozenset(parse(path)[0] for path in paths if path)
+
+
 def getter(path: str) -> Callable[[Record], Any]:
     """A function that reads the path, or gives MISSING."""
     names = parse(path)

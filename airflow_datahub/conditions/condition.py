@@ -10,7 +10,7 @@ as `record` (`expression.py`) and must give true or false; what it cannot work o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import (
@@ -44,6 +44,9 @@ class Cel(RootModel[Annotated[str, AfterValidator(_checked)]]):
 
     model_config = ConfigDict(frozen=True)
 
+    def fields(self) -> None:
+        """It may look at any field."""
+
     def compile(self) -> Check:
         """The function of one record."""
         evaluate = compile_expression(self.root)
@@ -65,6 +68,10 @@ class AllOf(BaseModel):
     all: Annotated[list[Condition], Field(min_length=1)]
     """The conditions, tried in order up to the first that fails."""
 
+    def fields(self) -> frozenset[str] | None:
+        """The top-level fields that it looks at; None: any."""
+        return _united(self.all)
+
     def compile(self) -> Check:
         """The function of one record."""
         checks = [each.compile() for each in self.all]
@@ -78,6 +85,10 @@ class AnyOf(BaseModel):
 
     any: Annotated[list[Condition], Field(min_length=1)]
     """The conditions, tried in order up to the first that holds."""
+
+    def fields(self) -> frozenset[str] | None:
+        """The top-level fields that it looks at; None: any."""
+        return _united(self.any)
 
     def compile(self) -> Check:
         """The function of one record."""
@@ -93,10 +104,20 @@ class Not(BaseModel):
     not_: Condition = Field(alias="not")
     """The condition that must not hold."""
 
+    def fields(self) -> frozenset[str] | None:
+        """The top-level fields that it looks at; None: any."""
+        return self.not_.fields()
+
     def compile(self) -> Check:
         """The function of one record."""
         check = self.not_.compile()
         return lambda record: not check(record)
+
+
+def _united(conditions: Sequence[Form]) -> frozenset[str] | None:
+    fields = [each.fields() for each in conditions]
+    known = [each for each in fields if each is not None]
+    return frozenset[str]().union(*known) if len(known) == len(fields) else None
 
 
 Form = Cel | Comparison | AllOf | AnyOf | Not

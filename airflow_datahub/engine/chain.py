@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_datahub.contract import Applied, Batch, Function, Record, Run, Unreadable
+from msgspec import Raw
+
+from airflow_datahub.contract import Applied, Batch, Function, Record, Run, Transform, Unreadable
+from airflow_datahub.engine.projection import Opaque, Projection, decoded
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.errors import RejectRecord, RunError, StopRun
 from airflow_datahub.spec import Pipeline, TransformStep
@@ -27,6 +30,8 @@ class Flow:
     positions: Sequence[int]
     rejects: list[Reject] = field(default_factory=list)
     counters: dict[str, Counters] = field(default_factory=dict)
+    again: Callable[[Any], Record] | None = None
+    """Makes a record anew from its origin: the records are ours to spoil. None: they are not, copy them first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Chain:
     on_error: str
     """What becomes of what the source could not read."""
     steps: tuple[CompiledStep, ...]
+    projection: Projection
 
     def apply(self, batch: Batch) -> Flow:
         """What becomes of a batch. Raises StopRun where a step says `on_error: stop`."""
@@ -60,17 +66,19 @@ class Chain:
         return flow
 
     def objects(self, batch: Batch) -> Flow:
-        """The batch without what is no JSON object."""
-        records = batch.records
+        """The batch, decoded as far as anybody looks into it, without what is no JSON object."""
+        records, again = batch.records, None
         origins = records if batch.origins is None else batch.origins
+        if records and records[0].__class__ is Raw:
+            records, again = self.projection.records(records), self.projection.record
         good = [i for i, record in enumerate(records) if record.__class__ is dict]
-        bad = len(records) - len(good)
         counters = Counters(records_in=len(records), records_out=len(good))
-        if not bad:
-            return Flow(records, origins, good, counters={self.extract: counters})
+        if len(good) == len(records):
+            return Flow(records, origins, good, counters={self.extract: counters}, again=again)
         unreadable = [_unreadable(self.extract, i, r) for i, r in enumerate(records) if r.__class__ is not dict]
         rejects = set_aside(unreadable, self.on_error, counters)
-        return Flow([records[i] for i in good], [origins[i] for i in good], good, rejects, {self.extract: counters})
+        kept, kept_origins = [records[i] for i in good], [origins[i] for i in good]
+        return Flow(kept, kept_origins, good, rejects, {self.extract: counters}, again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,35 +96,47 @@ class CompiledStep:
         if self.operators:
             self._optimistic(flow, after, count)
         else:
-            after.records, after.origins, after.positions = flow.records, flow.origins, flow.positions
+            after = replace(flow, counters=after.counters)
         count.records_out = len(after.records)
         count.seconds = time.perf_counter() - started
         return after
 
     def _optimistic(self, flow: Flow, after: Flow, count: Counters) -> None:
         functions = [operator.function for operator in self.operators]
-        records, origins, positions = [], [], []
-        for record, origin, position in zip(flow.records, flow.origins, flow.positions, strict=True):
-            work: Any = record.copy()
+        records: list[Any] = []
+        kept: list[int] | None = None  # made once a record did not become exactly one
+        for index, record in enumerate(flow.records):
+            work: Any = record if flow.again else record.copy()
             try:
                 for function in functions:
                     work = function(work)
                     if work.__class__ is not dict:
                         break
-                if work.__class__ is dict:
+                else:
                     records.append(work)
-                    origins.append(origin)
-                    positions.append(position)
+                    if kept is not None:
+                        kept.append(index)
                     continue
             except RunError:
                 raise
-            except Exception:  # noqa: S110 - the exact way finds out again what is wrong
-                pass
-            results = self._exactly(record, position, after.rejects, count)
+            except Exception:
+                work = ()
+            results = self._oddly(work, flow, index, after.rejects, count)
+            kept = list(range(index)) if kept is None else kept
             records += results
-            origins += [origin] * len(results)
-            positions += [position] * len(results)
-        after.records, after.origins, after.positions = records, origins, positions
+            kept += [index] * len(results)
+        after.records, after.origins, after.positions = records, flow.origins, flow.positions
+        if kept is not None:
+            after.origins = [flow.origins[index] for index in kept]
+            after.positions = [flow.positions[index] for index in kept]
+
+    def _oddly(self, work: Any, flow: Flow, index: int, rejects: list[Reject], count: Counters) -> list[Record]:
+        """A record that the optimistic loop could not carry."""
+        if work is None:
+            count.filtered += 1
+            return []
+        record = flow.again(flow.origins[index]) if flow.again else flow.records[index]
+        return self._exactly(record, flow.positions[index], rejects, count)
 
     def _exactly(self, record: Record, position: int, rejects: list[Reject], count: Counters) -> list[Record]:
         """One record, operator by operator; a reject takes the whole record out, whatever it had become."""
@@ -129,7 +149,7 @@ class CompiledStep:
                 live = [one for each in results for one in each]
         except _Refused as refused:
             cause = refused.cause
-            rejects.append(Reject(position, self.key, refused.operator, cause.field, cause.reason, record))
+            rejects.append(Reject(position, self.key, refused.operator, cause.field, cause.reason, decoded(record)))
             count.rejected += 1
             return []
         count.filtered += filtered
@@ -137,11 +157,27 @@ class CompiledStep:
         return live
 
 
-def compiled(pipeline: Pipeline, run: Run, values: dict[str, Any]) -> Chain:
-    """The chain of a pipeline's transform steps, with templates rendered from `values`."""
+def compiled(pipeline: Pipeline, run: Run, values: dict[str, Any], opaque: Opaque = lambda: None) -> Chain:
+    """The chain of a pipeline's transform steps, with templates rendered from `values`; `opaque` asks the sink which
+    fields it takes undecoded."""
     steps = [step for step in pipeline.steps if isinstance(step, TransformStep)]
     compiled_steps = tuple(_compiled_step(step, run, values) for step in steps)
-    return Chain(pipeline.extract.key, pipeline.extract.on_error, compiled_steps)
+    transforms = [each.transform for step in steps if step.enabled for each in step.operators]
+    projection = Projection(lambda: _unread(transforms, opaque()))
+    return Chain(pipeline.extract.key, pipeline.extract.on_error, compiled_steps, projection)
+
+
+def _unread(transforms: Sequence[Transform], opaque: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
+    """Tells of a field of the source whether no operator looks into it and the sink takes it undecoded."""
+    if opaque is None:
+        return None
+
+    def unread(name: str | None) -> bool:
+        for transform in transforms:
+            name = None if name is None else transform.carries(name)
+        return name is not None and opaque(name)
+
+    return unread
 
 
 def _compiled_step(step: TransformStep, run: Run, values: dict[str, Any]) -> CompiledStep:

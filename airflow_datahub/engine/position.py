@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from airflow_datahub.contract import Batch, Checkpoint, Cursor
+from airflow_datahub.engine.projection import decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class Position:
 
 
 def identity(record: Any) -> str:
-    """A hash of a record's content, whatever the order of its keys."""
+    """A hash of a record's content, whatever the order of its keys, decoded or not."""
+    record = decoded(record)
     try:
         text = msgspec.json.encode(record, order="deterministic")
     except (TypeError, ValueError, RecursionError):  # what JSON cannot say is for the sink to refuse

@@ -127,7 +127,7 @@ def _assignment(
     tally.continue_from(checkpoint)
     return Assignment(
         run=run, stream=stream, source=source, fingerprint=extract.source.fingerprint(),
-        chain=compiled(pipeline, run, values), load_key=load.key, on_error=load.on_error, writer=writer,
+        chain=compiled(pipeline, run, values, writer.opaque), load_key=load.key, on_error=load.on_error, writer=writer,
         keeps_checkpoint=load.sink.keeps_checkpoint, checkpoint=checkpoint, tally=tally, rejects=rejects,
         batch_size=pipeline.throughput.batch_size, full=full, limit=limit,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from airflow_datahub.contract import Batch, Checkpoint, Run, Source, Stream, Wri
 from airflow_datahub.engine.chain import Chain, Flow, set_aside
 from airflow_datahub.engine.channel import Channel, Closed, Room
 from airflow_datahub.engine.position import START, Place, Position
+from airflow_datahub.engine.projection import decoded
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.tally import Tally
 from airflow_datahub.errors import Interrupted, RunError, RunFailed
@@ -297,7 +298,7 @@ class Stage:
 
     def _refused(self, batch: Batch, load: Load, written: Written) -> list[Reject]:
         return [
-            Reject(load.positions[r.index], self._do.load_key, None, r.field, r.reason, batch.records[r.index])
+            Reject(load.positions[r.index], self._do.load_key, None, r.field, r.reason, decoded(batch.records[r.index]))
             for r in written.refused
         ]
 

@@ -6,14 +6,12 @@ through a scanner of brackets, so that one unreadable record does not cost its n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import msgspec
 
-from airflow_datahub.contract import Record, Unreadable
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.http.client import Answer
 from airflow_datahub.http.retrying import TryAgain
@@ -28,8 +26,8 @@ MARK = b"\xef\xbb\xbf"
 class Page:
     """One page, its records still bytes."""
 
-    origins: Sequence[Any]
-    """msgspec.Raw or bytes, each one record; they keep the page's body alive."""
+    origins: Sequence[msgspec.Raw]
+    """Each one record, undecoded; they keep the page's body alive."""
     values: list[Any]
     """What stood at the paths asked for, in their order; None where nothing did."""
     body: bytearray = field(repr=False)
@@ -73,7 +71,7 @@ class PageReader:
         structure = Structure(answer.body)
         try:
             structure.prove_whole()
-            origins = [structure.text(span) for span in self._list(structure, answer)]
+            origins = [msgspec.Raw(structure.text(span).strip()) for span in self._list(structure, answer)]
             values = [_value(structure, path) for path in self._paths[1:]]
         except ValueError as error:
             raise TryAgain(f"the JSON is broken: {error}") from error
@@ -100,32 +98,6 @@ def _value(structure: Structure, path: Path) -> Any:
 
 
 _decode = msgspec.json.Decoder().decode
-
-
-def decoded(origins: Sequence[Any]) -> list[Record | Unreadable]:
-    """The records, in order; what cannot be read becomes Unreadable. What is JSON but not an object stays."""
-    try:
-        return list(map(_decode, origins))
-    except (ValueError, RecursionError):
-        return [_decoded_one(bytes(origin)) for origin in origins]
-
-
-def _decoded_one(origin: bytes) -> Any:
-    try:
-        return _decode(origin)
-    except (ValueError, RecursionError) as error:
-        return Unreadable(_reason(origin, error), origin.decode(errors="replace").strip())
-
-
-def _reason(origin: bytes, error: Exception) -> str:
-    """msgspec does not name half a surrogate pair, Python's own decoder lets it through."""
-    try:
-        json.dumps(json.loads(origin), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return "half of a surrogate pair is not a character (\\ud800 to \\udfff)"
-    except (ValueError, RecursionError):
-        pass
-    return f"not readable as JSON: {error}"
 
 
 # --- the fast way

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_datahub.contract import Batch, Refusal
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.postgres.declared import Target
-from airflow_datahub.postgres.rows import Lines, Slot, copy_text, safe_texts, values_at
+from airflow_datahub.postgres.rows import Lines, Slot, copy_text, in_writing_order, safe_texts, values_at
 from airflow_datahub.postgres.tables import Layout
 
 
@@ -42,7 +42,7 @@ def prepare(batch: Batch, layout: Layout, last_wins: bool) -> Prepared:
     fields = set[str]().union(*batch.records)
     if unknown := layout.unknown(fields):
         raise _unknown_fields(layout, unknown)
-    slots = tuple(slot for slot in layout.slots_for(fields) if slot.name in layout.key or _filled(batch, slot))
+    slots = in_writing_order(s for s in layout.slots_for(fields) if s.name in layout.key or _filled(batch, s))
     indices, refused, folded = _chosen(batch, layout, slots, last_wins)
     lines, unencodable = copy_text(batch, indices, slots)
     return Prepared(batch, layout, slots, lines, refused + unencodable, folded)

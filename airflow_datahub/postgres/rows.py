@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -24,6 +24,7 @@ SLICE = 1_000
 """Rows encoded at once: about 256 kB of ordinary records, which is what one write of a COPY should carry."""
 
 NULL = "\\N"
+NUL = "text holds a NUL character, which PostgreSQL cannot store"
 
 _INDEX = re.compile(r"[0-9]{1,9}")
 
@@ -62,8 +63,13 @@ class Slot:
     """Empty: the record as the source gave it."""
 
 
+def in_writing_order(slots: Iterable[Slot]) -> tuple[Slot, ...]:
+    """JSON last: it is joined as bytes behind the text of the others."""
+    return tuple(sorted(slots, key=lambda slot: slot.shape is Shape.JSON))
+
+
 def copy_text(batch: Batch, indices: Sequence[int], slots: Sequence[Slot]) -> tuple[Lines, list[Refusal]]:
-    """The records at these indices as COPY text, and those that cannot be written as such."""
+    """The records at these indices as COPY text, and those that cannot be written as such; slots in writing order."""
     lines: Lines = []
     refused: list[Refusal] = []
     for start in range(0, len(indices), SLICE):
@@ -92,7 +98,7 @@ def texts(values: Sequence[Any], shape: Shape) -> list[str]:
     """The values of one column as fields of COPY text. Raises one of _UNENCODABLE if any of them cannot be written."""
     types = set(map(type, values))
     if shape is Shape.JSON:
-        return _json_texts(values, types)
+        return [field.decode() for field in _json_fields(values)]
     if types == {str}:
         return _escaped(values)
     if types <= {int, float}:
@@ -104,6 +110,8 @@ def texts(values: Sequence[Any], shape: Shape) -> list[str]:
 
 def safe_texts(values: Sequence[Any], shape: Shape) -> list[Any]:
     """As `texts`, for comparing: what cannot be written is equal to nothing."""
+    if set(map(type, values)) == {str}:
+        return list(values)
     try:
         return list(texts(values, shape))
     except _UNENCODABLE:
@@ -119,16 +127,55 @@ def _one(value: Any, shape: Shape) -> str | None:
 
 def _block(batch: Batch, indices: Sequence[int], slots: Sequence[Slot]) -> bytes:
     records = _taken(batch.records, indices)
-    columns = [_column(batch, records, indices, slot) for slot in slots]
-    rows = map("\t".join, zip(map(repr, indices), *columns, strict=True))
-    return ("\n".join(rows) + "\n").encode()
+    values = [_values(batch, records, indices, slot) for slot in slots]
+    shapes = [slot.shape for slot in slots]
+    plain = [column for column, shape in zip(values, shapes, strict=True) if shape is not Shape.JSON]
+    heads = _heads(indices, plain, [shape for shape in shapes if shape is not Shape.JSON])
+    tails = [_json_fields(column) for column, shape in zip(values, shapes, strict=True) if shape is Shape.JSON]
+    return b"\n".join(map(b"\t".join, zip(heads, *tails, strict=True)) if tails else heads) + b"\n"
 
 
-def _column(batch: Batch, records: Sequence[Record], indices: Sequence[int], slot: Slot) -> list[str]:
+def _heads(indices: Sequence[int], values: Sequence[list[Any]], shapes: Sequence[Shape]) -> list[bytes]:
+    """The rows without their JSON: joined as they are, and escaped only where the separators do not add up."""
+    nulls = sum(column.count(None) for column in values)
+    columns = [_as_text(column, shape) for column, shape in zip(values, shapes, strict=True)]
+    text = "\n".join(map("\t".join, zip(map(repr, indices), *columns, strict=True)))
+    rows = len(indices)
+    if (
+        text.count("\n") != rows - 1
+        or text.count("\t") != rows * len(columns)
+        or text.count("\\") != nulls
+        or "\r" in text
+    ):
+        columns = [texts(column, shape) for column, shape in zip(values, shapes, strict=True)]
+        text = "\n".join(map("\t".join, zip(map(repr, indices), *columns, strict=True)))
+    if "\0" in text:
+        raise ValueError(NUL)
+    return text.encode().split(b"\n")
+
+
+def _as_text(values: list[Any], shape: Shape) -> list[str]:
+    """The values of a column not yet escaped, but for those that are no text."""
+    types = set(map(type, values))
+    if types == {str}:
+        return values
+    if types == {str, type(None)}:
+        return [NULL if value is None else value for value in values]
+    return texts(values, shape)
+
+
+def _values(batch: Batch, records: Sequence[Record], indices: Sequence[int], slot: Slot) -> list[Any]:
     if slot.path:
-        return texts(values_at(records, slot.path), slot.shape)
+        return values_at(records, slot.path)
     origins = records if batch.origins is None else _taken(batch.origins, indices)
-    return texts([_raw(origin) for origin in origins], slot.shape)
+    return list(origins) if set(map(type, origins)) == {msgspec.Raw} else [_raw(origin) for origin in origins]
+
+
+def _column(batch: Batch, records: Sequence[Record], indices: Sequence[int], slot: Slot) -> list[bytes]:
+    values = _values(batch, records, indices, slot)
+    if slot.shape is Shape.JSON:
+        return _json_fields(values)
+    return _heads(indices, [values], [slot.shape])
 
 
 def _taken(items: Sequence[Any], indices: Sequence[int]) -> Sequence[Any]:
@@ -148,7 +195,7 @@ def _good(batch: Batch, indices: Sequence[int], slots: Sequence[Slot], refused: 
     for index in indices:
         for slot in slots:
             try:
-                _column(batch, [batch.records[index]], [index], slot)[0].encode()
+                _column(batch, [batch.records[index]], [index], slot)
             except _UNENCODABLE as error:
                 refused.append(Refusal(index, _reason(error), slot.name))
                 break
@@ -164,7 +211,7 @@ def _reason(error: Exception) -> str:
         return "the record's bytes are not UTF-8"
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    return f"cannot be written: {error}"[:200]
+    return NUL if str(error) == NUL else f"cannot be written: {error}"[:200]
 
 
 def _reached(value: Any, path: tuple[str, ...]) -> Any:
@@ -195,15 +242,22 @@ def _with_nulls(fields: list[str], values: Sequence[Any]) -> list[str]:
     return [NULL if value is None else field for field, value in zip(fields, values, strict=True)]
 
 
-def _json_texts(values: Sequence[Any], types: set[type]) -> list[str]:
-    text = _JSON.encode_lines(values).decode()
-    if "null" in text:
+def _json_fields(values: Sequence[Any]) -> list[bytes]:
+    """A column of JSON as fields of COPY text; undecoded JSON goes as it came."""
+    types = set(map(type, values))
+    data = b"\n".join(values) if types == {msgspec.Raw} else _JSON.encode_lines(values)[:-1]
+    if b"null" in data:
         _refuse_not_a_number(values)
-    fields = _escape(text).split("\n")
-    fields.pop()
-    if len(fields) != len(values):  # raw JSON with line breaks between its tokens
-        fields = [_escape(_json_text(value)).replace("\n", "\\n") for value in values]
-    return _with_nulls(fields, values) if type(None) in types else fields
+    if b"\\" in data:
+        data = data.replace(b"\\", b"\\\\")
+    fields = data.split(b"\n")
+    if len(fields) != len(values) or b"\t" in data or b"\r" in data:  # space between tokens
+        fields = [_escape(_json_text(value)).replace("\n", "\\n").encode() for value in values]
+    if not data.isascii():
+        data.decode()  # bytes that are no UTF-8 would fail the whole COPY
+    if b"null" in data or type(None) in types:
+        return [rb"\N" if field == b"null" else field for field in fields]
+    return fields
 
 
 def _refuse_not_a_number(values: Sequence[Any]) -> None:

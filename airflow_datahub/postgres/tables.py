@@ -86,6 +86,13 @@ class Layout:
             return set()
         return fields - self.passive - {slot.path[0] for slot in self.slots}
 
+    def opaque(self, field: str) -> bool:
+        """Whether the field may come as undecoded JSON: all that is read of it goes into a column of JSON as it is."""
+        taking = [slot for slot in self.slots if slot.path and slot.path[0] == field]
+        if not taking:
+            return any(not slot.path for slot in self.slots)
+        return field not in self.key and all(s.shape is Shape.JSON and len(s.path) == 1 for s in taking)
+
     def slots_for(self, fields: set[str]) -> tuple[Slot, ...]:
         """The columns that records with these fields fill; for the others the table's defaults stand."""
         return tuple(slot for slot in self.slots if not slot.path or slot.path[0] in fields or slot.name in self.key)

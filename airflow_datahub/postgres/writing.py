@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
@@ -47,6 +47,9 @@ class TableWriter(Writer):
     def target(self) -> str | None:
         layout = self._layout
         return f"{layout.schema}.{layout.table}" if layout and (self._staged or not layout.missing) else None
+
+    def opaque(self) -> Callable[[str], bool] | None:
+        return self._layout.opaque if self._layout else None
 
     def prepare(self, batch: Batch) -> Prepared:
         """The batch as COPY text. Raises ConfigurationError for a field that no column takes."""

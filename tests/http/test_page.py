@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_datahub.contract import Unreadable
+from airflow_datahub.engine.projection import Projection
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.http.client import Answer
-from airflow_datahub.http.page import Page, PageReader, decoded
+from airflow_datahub.http.page import Page, PageReader
 from airflow_datahub.http.retrying import TryAgain
 from airflow_datahub.http.structure import Structure
 
@@ -18,6 +20,10 @@ from airflow_datahub.http.structure import Structure
 def answer(body: bytes | str, content_type: str = "application/json") -> Answer:
     content = bytearray(body.encode() if isinstance(body, str) else body)
     return Answer(200, {"content-type": content_type}, content, "GET /events", str)
+
+
+def decoded(origins: Sequence[Any]) -> list[Any]:
+    return Projection(lambda: None).records(origins)
 
 
 def read(body: bytes | str, records: str = "data", *values: str) -> Page:

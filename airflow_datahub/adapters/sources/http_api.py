@@ -215,7 +215,7 @@ class HttpApi(Source):
         import asyncio
 
         from airflow_datahub.http.client import Client
-        from airflow_datahub.http.page import PageReader, decoded
+        from airflow_datahub.http.page import PageReader
         from airflow_datahub.http.stopping import abandon
 
         reader, walk = PageReader(self.records, self.paging.paths), self.paging.walk(cursor, run.log)
@@ -229,9 +229,8 @@ class HttpApi(Source):
                     if more:
                         fetched, cursor = asyncio.ensure_future(self._fetch(client, reader, walk, behind)), behind
                         await _turns()
-                    records: list[Any] = decoded(page.origins)
                     total = page.values[0] if isinstance(self.paging, OffsetPaging) and page.values else None
-                    yield Batch(records, behind, page.origins, len(page.body), retries=retries, total=total)
+                    yield Batch(list(page.origins), behind, size=len(page.body), retries=retries, total=total)
             finally:
                 await abandon(fetched)
 

@@ -20,7 +20,7 @@ from copy import deepcopy
 
 from airflow_datahub.conditions.values import Constant
 from airflow_datahub.contract import Function, Record, Run, Transform
-from airflow_datahub.paths import MISSING, FieldPath, getter, parse, setter
+from airflow_datahub.paths import MISSING, FieldPath, getter, heads, parse, setter
 
 
 class Default(Transform):
@@ -29,6 +29,9 @@ class Default(Transform):
 
     value: Constant
     """The value: any JSON. A list or an object is copied into each record."""
+
+    def carries(self, name: str) -> str | None:
+        return None if name in heads(self.field) else name
 
     def compile(self, run: Run) -> Function:
         value = self.value

@@ -33,6 +33,11 @@ class Filter(Transform):
             raise PydanticCustomError("filter", "takes `keep` or `drop`, one of them")
         return self
 
+    def carries(self, name: str) -> str | None:
+        condition = self.keep or self.drop
+        seen = condition.fields() if condition else None
+        return None if seen is None or name in seen else name
+
     def compile(self, run: Run) -> Function:
         if self.keep is not None:
             keeps = self.keep.compile()

@@ -17,12 +17,16 @@ from typing import Annotated
 from pydantic import Field
 
 from airflow_datahub.contract import Function, Record, Run, Transform
-from airflow_datahub.paths import FieldPath, deleter
+from airflow_datahub.paths import FieldPath, deleter, heads, parse
 
 
 class Omit(Transform):
     fields: Annotated[list[FieldPath], Field(min_length=1)]
     """The fields that are left out, one after another; one that is missing is no mistake."""
+
+    def carries(self, name: str) -> str | None:
+        nested = [path for path in self.fields if len(parse(path)) > 1]
+        return None if name in heads(*nested) else name
 
     def compile(self, run: Run) -> Function:
         deletions = [deleter(path) for path in self.fields]

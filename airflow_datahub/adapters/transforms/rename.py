@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from airflow_datahub.contract import Function, Record, Run, Transform
 from airflow_datahub.errors import RejectRecord
-from airflow_datahub.paths import MISSING, FieldPath, deleter, getter, parse, setter
+from airflow_datahub.paths import MISSING, FieldPath, deleter, getter, heads, parse, setter
 
 
 class Rename(Transform):
@@ -48,6 +48,12 @@ class Rename(Transform):
         if len(set(new)) < len(new):
             raise PydanticCustomError("rename", "gives one new name to two fields")
         return self
+
+    def carries(self, name: str) -> str | None:
+        pairs = self._pairs()
+        nested = [path for pair in pairs.items() for path in pair if len(parse(path)) > 1]
+        moved = {parse(old)[0]: parse(new)[0] for old, new in pairs.items()}
+        return None if name in heads(*nested) else moved.get(name, name)
 
     def compile(self, run: Run) -> Function:
         pairs = self._pairs()

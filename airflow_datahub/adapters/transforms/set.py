@@ -18,7 +18,7 @@ from copy import deepcopy
 
 from airflow_datahub.conditions.values import Constant
 from airflow_datahub.contract import Function, Record, Run, Transform
-from airflow_datahub.paths import FieldPath, parse, setter
+from airflow_datahub.paths import FieldPath, heads, parse, setter
 
 
 class Set(Transform):
@@ -27,6 +27,10 @@ class Set(Transform):
 
     value: Constant
     """The value: any JSON. A list or an object is copied into each record."""
+
+    def carries(self, name: str) -> str | None:
+        nested = [path for path in [self.field] if len(parse(path)) > 1]
+        return None if name in heads(*nested) else name
 
     def compile(self, run: Run) -> Function:
         value = self.value

@@ -29,7 +29,7 @@ from airflow_datahub.conditions.numbers import decimal_of, number_of
 from airflow_datahub.conditions.values import kind_of, shown
 from airflow_datahub.contract import Function, Run, Transform
 from airflow_datahub.errors import RejectRecord
-from airflow_datahub.paths import FieldPath, converter
+from airflow_datahub.paths import FieldPath, converter, heads
 
 _SHORT = 4300
 """Digits that Python reads without refusing."""
@@ -47,6 +47,9 @@ class ToNumber(Transform):
 
     required: bool = False
     """Reject a record in which the field is missing or null."""
+
+    def carries(self, name: str) -> str | None:
+        return None if name in heads(self.field, self.to or "") else name
 
     def compile(self, run: Run) -> Function:
         convert = _to_decimal(self.field) if self.decimal else _to_number(self.field)

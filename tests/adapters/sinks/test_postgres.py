@@ -262,7 +262,7 @@ POISON = {"id": "text", "n": "integer", "s": "varchar(5)", "j": "jsonb", "t": "t
         ({"n": "twelve"}, "n", "invalid input syntax"),
         ({"n": 2**40}, "n", "out of range"),
         ({"s": "sixsix"}, "s", "too long"),
-        ({"s": "a\0b"}, None, "NUL"),
+        ({"s": "a\0b"}, "s", "NUL"),
         ({"s": "\ud800"}, "s", "surrogate"),
         ({"j": {"a": "x\0"}}, "j", "u0000"),
         ({"j": {"a": "\udfff"}}, "j", "surrogate"),

@@ -14,12 +14,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
 from airflow_datahub.adapters import load
 from airflow_datahub.adapters.sources.http_api import HttpApi
 from airflow_datahub.contract import Batch, Connection, Run, Silence, Unreadable
+from airflow_datahub.engine.projection import Projection
 from airflow_datahub.errors import ConfigurationError, Interrupted, RunError, RunFailed, StopRun
 from tests.hostile import Asked, Close, Hostile, Reply, reply
 
@@ -41,11 +43,16 @@ def read(given: HttpApi, server: Hostile, cursor: Any = None, **extra: Any) -> l
     async def collect() -> list[Batch]:
         return [batch async for batch in cast("Any", given.read(run_for(server, **extra), cursor))]
 
-    return asyncio.run(collect())
+    return [replace(batch, records=decoded(batch.records)) for batch in asyncio.run(collect())]
+
+
+def decoded(records: list[Any]) -> list[Any]:
+    """What the engine makes of the records of a batch."""
+    return Projection(lambda: None).records(records) if records and isinstance(records[0], msgspec.Raw) else records
 
 
 def ids(batches: list[Batch]) -> list[int]:
-    return [cast("Any", record)["id"] for batch in batches for record in batch.records]
+    return [cast("Any", record)["id"] for batch in batches for record in decoded(batch.records)]
 
 
 def rows(start: int, end: int) -> list[dict[str, int]]:
@@ -87,7 +94,6 @@ def test_cursor_paging_from_the_start_and_from_the_last_page() -> None:
         again = read(source(paging=CURSOR), server, "c6")
     assert ids(batches) == list(range(8))
     assert [batch.cursor for batch in batches] == ["c3", "c6", None]
-    assert [bytes(origin) for origin in batches[2].origins or ()] == [b'{"id": 6}', b'{"id": 7}']
     assert all(batch.size > 0 and batch.pages == 1 for batch in batches)
     assert ids(again) == [6, 7]
     assert server.connections == 2
@@ -317,7 +323,6 @@ def test_a_bad_record_does_not_cost_the_others() -> None:
         (batch,) = read(source(), server)
     records: list[Any] = batch.records
     assert [type(record) for record in records] == [dict, Unreadable, int, Unreadable, dict]
-    assert len(batch.origins or ()) == 5
 
 
 def test_a_stop_ends_the_read() -> None:

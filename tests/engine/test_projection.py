@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_datahub.contract import Unreadable
+from airflow_datahub.engine.projection import Projection, decoded
+
+
+def encoded(*records: Any) -> list[msgspec.Raw]:
+    return [msgspec.Raw(r if isinstance(r, bytes) else json.dumps(r).encode()) for r in records]
+
+
+def opaque(*names: str) -> Projection:
+    return Projection(lambda: lambda name: name in names)
+
+
+def test_what_nobody_looks_into_stays_as_it_came() -> None:
+    projection = opaque("payload")
+    for _ in range(2):  # the second page goes through the struct
+        first, second = projection.records(
+            encoded(b'{"id": 1, "payload": { "a" : 1.50 }}', b'{"id": 2, "payload": null}')
+        )
+        assert (first["id"], bytes(first["payload"])) == (1, b'{ "a" : 1.50 }')
+        assert bytes(second["payload"]) == b"null"
+    assert decoded(first) == {"id": 1, "payload": {"a": 1.5}}
+
+
+def test_fields_that_come_and_go_are_neither_lost_nor_made_up() -> None:
+    projection = opaque("p")
+    pages: list[list[dict[str, Any]]] = [
+        [{"id": 1, "p": []}, {"id": 2}],
+        [{"id": 3, "p": {}}, {"p": 4}, {"id": 5, "new": None}],
+        [{"id": 6, "new": 1, "class": 2, "_private": 3, "a b": 4}, {}],
+    ]
+    for page in pages * 2:
+        assert list(map(decoded, projection.records(encoded(*page)))) == page
+
+
+def test_one_that_cannot_be_read_costs_no_other() -> None:
+    projection = opaque("p")
+    page = encoded({"id": 1, "p": 1}, b'{"id": 1e999, "p": 2}', {"id": 3, "p": 3}, 5, b'{"id": "\\ud800"}')
+    for _ in range(2):
+        first, bad, third, number, surrogate = projection.records(page)
+        assert (first["id"], third["id"], number) == (1, 3, 5)
+        assert isinstance(bad, Unreadable)
+        assert isinstance(surrogate, Unreadable)
+        assert "surrogate" in surrogate.reason
+        assert bad.payload == '{"id": 1e999, "p": 2}'
+
+
+def test_until_the_sink_knows_everything_is_decoded() -> None:
+    known: list[Any] = [None]
+    projection = Projection(lambda: known[0])
+    assert projection.records(encoded({"p": [1]})) == [{"p": [1]}]
+    known[0] = lambda name: name == "p"
+    assert isinstance(projection.records(encoded({"p": [1]}))[0]["p"], msgspec.Raw)
+
+
+keys = st.sampled_from(["id", "p", "q", "a b", "class", "_x", "ü"])
+values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=2))
+records = st.dictionaries(keys, values, max_size=5)
+
+
+@given(st.lists(st.lists(records, max_size=4), max_size=4))
+def test_projected_and_then_decoded_is_what_it_was(pages: list[list[dict[str, Any]]]) -> None:
+    projection = opaque("p", "a b")
+    for page in pages:
+        assert list(map(decoded, projection.records(encoded(*page)))) == page
+
+
+@pytest.mark.parametrize("value", [b"\xff", b'"\xff"'])
+def test_bytes_that_are_no_text_are_shown_as_far_as_they_can_be(value: bytes) -> None:
+    assert decoded({"p": msgspec.Raw(value)})["p"] == value.decode(errors="replace")
