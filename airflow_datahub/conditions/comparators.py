@@ -16,6 +16,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from airflow_datahub.conditions.numbers import decimal_of, number_of
@@ -76,7 +77,7 @@ def _equal(expected: Any, place: Place) -> Test:
     if expected is None or isinstance(expected, bool):
         return lambda value: value is expected
     if isinstance(expected, str):
-        return lambda value: bool(value == expected)
+        return partial(operator.eq, expected)
     return lambda value: same(value, expected)
 
 

@@ -114,6 +114,9 @@ def _any_kind(field: str, from_text: Callable[[str], str], local: Callable[[date
             hour, second = divmod(seconds, 3600)
             text: str = hours[hour] + _SECONDS[second] + _MILLIS[millis]
             return text
+        if kind is int and 0 <= value < _SECONDS_BELOW:
+            hour, second = divmod(value, 3600)
+            return f"{hours[hour]}{_SECONDS[second]}Z"
         if kind is int or kind is float:
             return _epoch(field, value, hours)
         if isinstance(value, date):

@@ -66,6 +66,22 @@ class Rename(Transform):
 
 
 def _top_level(pairs: Sequence[tuple[str, str]], required: bool) -> Function:
+    olds, news = zip(*pairs, strict=True)
+    if required or set(olds) & set(news):
+        return _exchange(pairs, required)
+
+    def rename(record: Record) -> Record:
+        pop = record.pop
+        for old, new in pairs:
+            value = pop(old, MISSING)
+            if value is not MISSING:
+                record[new] = value
+        return record
+
+    return rename
+
+
+def _exchange(pairs: Sequence[tuple[str, str]], required: bool) -> Function:
     def rename(record: Record) -> Record:
         # all are taken out before any is put in, so that two fields may swap their names
         found = [(old, new, record.pop(old, MISSING)) for old, new in pairs]
