@@ -19,11 +19,16 @@ _PERSON_CLASSES = ("42", "3F", "0A", "28")
 _RETRY_STATES = ("42P07", "42710")
 """Made by somebody else at the same moment."""
 
+_BEGUN_AGAIN = ("40001", "40P01", "25P03", "57P01", "57P02", "57P03", "57P05")
+"""A serialization failure, a deadlock, a session that the server ended or would not begin: a restart, a failover."""
+
 _HINTS = {
     "22021": "text holds a NUL character, which PostgreSQL cannot store",
     "22P05": "JSON holds \\u0000, which jsonb cannot store",
     "55P03": f"waited {SETTINGS['lock_timeout']} for a lock that another session holds",
     "57014": f"a statement took longer than {SETTINGS['statement_timeout']}, or was cancelled",
+    "40P01": "deadlock with another session",
+    "53100": "the server's disk is full",
     "25006": "the server is read-only (a replica, or a failover under way)",
 }
 
@@ -47,6 +52,15 @@ def failure(error: psycopg.Error, place: Place) -> RunError:
     if state[:2] in _PERSON_CLASSES and state not in _RETRY_STATES:
         return ConfigurationError(message)
     return RunFailed(message)
+
+
+def retryable(error: BaseException | None) -> bool:
+    """Whether the same transaction may well succeed when it is begun again soon, on a new session where this is gone."""
+    if not isinstance(error, psycopg.Error):
+        return False
+    state = error.sqlstate or ""
+    lost = not state and isinstance(error, psycopg.OperationalError)
+    return lost or state in _BEGUN_AGAIN or state.startswith("08")
 
 
 def said(error: psycopg.Error) -> str:
