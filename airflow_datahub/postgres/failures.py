@@ -55,7 +55,7 @@ def failure(error: psycopg.Error, place: Place) -> RunError:
 
 
 def retryable(error: BaseException | None) -> bool:
-    """Whether the same transaction may well succeed when it is begun again soon, on a new session where this is gone."""
+    """Whether the same transaction may well succeed when it is begun again, on a new session if this one is gone."""
     if not isinstance(error, psycopg.Error):
         return False
     state = error.sqlstate or ""
