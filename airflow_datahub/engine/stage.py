@@ -19,6 +19,7 @@ from typing import Any, cast
 from airflow_datahub.contract import Batch, Checkpoint, Run, Source, Stream, Writer, Written
 from airflow_datahub.engine.chain import Chain, Flow, set_aside
 from airflow_datahub.engine.channel import Channel, Closed, Room
+from airflow_datahub.engine.pace import Pace
 from airflow_datahub.engine.position import START, Place, Position
 from airflow_datahub.engine.projection import decoded
 from airflow_datahub.engine.rejecting import Rejecting
@@ -29,7 +30,7 @@ from airflow_datahub.state import Counters, Reject
 FETCHED_BYTES = 24 << 20
 """JSON that may wait between reader and worker."""
 COMMIT_BYTES = 2 << 20
-"""JSON that fills a commit; decoded it takes five to eight times as much, and there are two or three at once."""
+"""JSON that fills a commit; decoded it takes five to eight times as much, and there are three at once."""
 CANCEL_AFTER = 2.0
 """Seconds after a stop at which running SQL is cancelled."""
 LEAVE_AFTER = 3.5
@@ -104,7 +105,9 @@ class Stage:
         self._start, self._remaining = self._position.place.cursor, do.limit
         self._load = Load()
         self._fetched: Channel[tuple[Batch, float]] = Channel(2)
-        self._prepared: Channel[tuple[Load, Batch, Any]] = Channel(0)
+        self._prepared: Channel[tuple[Load, Batch, Any]] = Channel(1)
+        """With what the worker holds and what is being committed: three, one being encoded, one copied, one written."""
+        self._pace = Pace(do.batch_size)
         self._room = Room(FETCHED_BYTES)
         self._error: BaseException | None = None
         self._step_of_error = ""
@@ -236,7 +239,7 @@ class Stage:
             self._load.add(self._do.chain.apply(piece), piece)
             self._load.place = self._position.place
             self._count_down(piece)
-            if self._load.read >= self._do.batch_size or self._load.size >= COMMIT_BYTES:
+            if self._load.read >= self._pace.records or self._load.size >= COMMIT_BYTES:
                 self._send()
             if self._remaining == 0:
                 break
@@ -244,7 +247,7 @@ class Stage:
 
     def _most(self, size: int) -> int:
         """Records of the next piece; a page is cut where the load is full, or where it would fill a load by itself."""
-        room = min(self._do.batch_size - self._load.read, COMMIT_BYTES // size)
+        room = min(self._pace.records - self._load.read, COMMIT_BYTES // size)
         return max(1, room if self._remaining is None else min(room, self._remaining))
 
     def _count_down(self, piece: Batch) -> None:
@@ -290,6 +293,7 @@ class Stage:
             version, do.rejects.owner, place.cursor, place.skip, do.fingerprint, {}, last=place.last, target=before
         )
         self._writer.commit(prepared, checkpoint, settle)
+        self._pace.learn(load.read, time.perf_counter() - started)
         self._version += 1
         self._committed = load.place
         self._tally.keep(steps)

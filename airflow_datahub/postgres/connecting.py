@@ -61,6 +61,19 @@ def connect(connection: Connection) -> Session:
     return session
 
 
+def backend(session: Session) -> tuple[Any, ...] | None:
+    """The server's process behind a session, to be ended by `end_backend`; its number alone may be given anew."""
+    return session.execute("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()").fetchone()
+
+
+def end_backend(session: Session, lost: tuple[Any, ...] | None) -> None:
+    """End a process whose connection was lost, if it is still there: the server may not have noticed."""
+    if lost:
+        session.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where pid = %s and backend_start = %s", lost
+        )
+
+
 def _arguments(connection: Connection) -> dict[str, Any]:
     """What libpq is told; None values are left to it."""
     if connection.type not in ("postgres", "postgresql"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_datahub.contract import Batch, Refusal
 from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.postgres.ahead import Copy
 from airflow_datahub.postgres.declared import Target
 from airflow_datahub.postgres.rows import Lines, Slot, copy_text, in_writing_order, safe_texts, values_at
 from airflow_datahub.postgres.tables import Layout
@@ -25,6 +26,8 @@ class Prepared:
     refused: list[Refusal] = field(default_factory=list)
     folded: dict[int, list[int]] = field(default_factory=dict)
     """By the index of the row that stands for its key: the others of that key, the one to take next first."""
+    copy: Copy | None = None
+    """Its lines on their way into a stage; None where they were not sent ahead."""
 
     def spares(self, refused: Sequence[Refusal]) -> list[int]:
         """The rows that take the place of refused ones, no longer folded into them: a bad row costs only itself."""

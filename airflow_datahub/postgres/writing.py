@@ -1,41 +1,64 @@
-"""The writer: rows and checkpoint of a batch in one transaction on one connection."""
+"""The writer: rows and checkpoint of a batch in one transaction, while another connection copies the next batch.
+
+A commit whose connection is lost is repeated on a new one, for the time that a restart or a failover takes. Whether a
+COMMIT without an answer happened is read from the checkpoint, which moved with it or did not.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import psycopg
+from psycopg import sql
 
 from airflow_datahub.contract import Batch, Checkpoint, Run, Settle, Stream, Writer, Written
-from airflow_datahub.errors import Interrupted, RunFailed
-from airflow_datahub.postgres import checkpoints, tables
-from airflow_datahub.postgres.connecting import connect
+from airflow_datahub.errors import Interrupted, RunFailed, StopRun
+from airflow_datahub.postgres import checkpoints, connecting, stages, tables
+from airflow_datahub.postgres.ahead import Ahead
+from airflow_datahub.postgres.connecting import Session, connect
 from airflow_datahub.postgres.declared import Target
-from airflow_datahub.postgres.failures import Place, failure
-from airflow_datahub.postgres.loading import Loader
+from airflow_datahub.postgres.failures import Place, failure, of_data
+from airflow_datahub.postgres.loading import Loaded, Loader, StageLost, count
 from airflow_datahub.postgres.preparing import Prepared, prepare, without_key
-from airflow_datahub.postgres.rows import copy_text
+from airflow_datahub.postgres.rows import Lines, copy_text
 from airflow_datahub.postgres.tables import Layout
+
+AWAY = 90.0
+"""Seconds that a commit may take to find the database again."""
+TRIES = 5
+"""Of one commit, over lost connections."""
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries to connect; the first is 0.2, each is twice the one before."""
 
 
 class TableWriter(Writer):
-    """Writes the batches of one stream into one table."""
+    """Writes the batches of one stream into one table.
+
+    `prepare` is for one thread, `commit` for another. The first batch goes by one connection, as do those that could
+    not be copied ahead.
+    """
 
     def __init__(self, target: Target, run: Run, stream: Stream):
         """Connect, find or make the checkpoint's table, and check the target. Raises ConfigurationError, RunFailed."""
-        self._target, self._stream, self._log = target, stream, run.log
+        self._target, self._run, self._stream, self._log = target, run, stream, run.log
+        self._connection = run.connections(target.connection)
         self._cancelled, self._idle = threading.Event(), threading.Event()
         self._idle.set()
-        self._staged = False
-        self._session = connect(run.connections(target.connection))
+        self._ahead: Ahead | None = None
+        self._begun = self._exists = self._has_temporary = False
+        self._session = connect(self._connection)
         self._role, self._database = self._session.info.user, self._session.info.dbname
         try:
             with self._failing("USAGE ON SCHEMA of the table"):
                 self._schema = tables.schema_for(self._session, target)
+                self._backend = connecting.backend(self._session)
             self._layout = self._ready()
+            self._exists = self._layout is not None
+            self._may_copy_ahead = self._may_make_stages()
         except BaseException:
             self._session.close()
             raise
@@ -46,7 +69,7 @@ class TableWriter(Writer):
 
     def target(self) -> str | None:
         layout = self._layout
-        return f"{layout.schema}.{layout.table}" if layout and (self._staged or not layout.missing) else None
+        return f"{layout.schema}.{layout.table}" if layout and self._exists else None
 
     def opaque(self) -> Callable[[str], bool] | None:
         return self._layout.opaque if self._layout else None
@@ -60,36 +83,119 @@ class TableWriter(Writer):
             self._layout = tables.planned(self._target, self._schema, batch.records)
         if not batch.records:
             return Prepared(batch)
-        return prepare(batch, self._layout, last_wins=self._target.strategy == "upsert")
+        prepared = prepare(batch, self._layout, last_wins=self._target.strategy == "upsert")
+        self._send_ahead(prepared)
+        return prepared
+
+    def _send_ahead(self, prepared: Prepared) -> None:
+        """Have it copied, but for the first batch, which waits for nobody: a run of one batch needs one connection."""
+        if not prepared.lines or not prepared.layout:
+            return
+        if self._begun and self._exists and self._may_copy_ahead:
+            self._ahead = self._ahead or Ahead(lambda: connect(self._connection), self._run)
+            prepared.copy = self._ahead.submit(prepared.layout, prepared.slots, prepared.lines)
+        self._begun = True
 
     def commit(self, prepared: Prepared, checkpoint: Checkpoint, settle: Settle) -> Written:
         """Rows and checkpoint, together. StopRun where another writer has moved the checkpoint."""
         self._idle.clear()
         try:
+            written = self._repeated(prepared, checkpoint, settle)
+        finally:
+            self._idle.set()
+            if self._ahead and prepared.copy:
+                self._ahead.release(prepared.copy)
+        self._exists = self._exists or prepared.layout is not None
+        return written
+
+    def _repeated(self, prepared: Prepared, checkpoint: Checkpoint, settle: Settle) -> Written:
+        """Try until it is known to be committed, or known to have failed (R9)."""
+        passed: list[Written] = []
+        """Tries that moved the checkpoint: the last of them may be committed, though nobody said so."""
+        for tries_left in reversed(range(TRIES)):
+            try:
+                if self._session.closed:
+                    self._reconnect()
+                if not passed or not self._stands(checkpoint):
+                    return self._transaction(prepared, checkpoint, settle, passed)
+            except StopRun:
+                if not passed or not self._stands(checkpoint):
+                    raise
+            except RunFailed as error:
+                if not tries_left or not self._session.closed:
+                    raise
+                self._log.warning("connection_lost", reason=str(error), repeats="what is not committed")
+                continue
+            break
+        self._log.info("commit_had_happened", version=checkpoint.version)
+        settle(passed[-1])  # a try after it may have settled something else
+        return passed[-1]
+
+    def _transaction(
+        self, prepared: Prepared, checkpoint: Checkpoint, settle: Settle, passed: list[Written]
+    ) -> Written:
+        stage = self._stage_of(prepared)
+        had_temporary = self._has_temporary
+        try:
             with self._failing(self._table_rights), self._session.transaction():
                 self._check()
                 self._session.execute("set constraints all immediate")  # at COMMIT they would fail by no row at all
-                written = self._written(prepared)
+                written = self._written(prepared, stage)
                 counters = settle(written)
                 self._check()
                 with self._failing(self._checkpoint_rights):
                     to = replace(checkpoint, target=self._target_of(prepared) or checkpoint.target)
                     checkpoints.move(self._session, self._schema, self._stream, to, counters)
-        finally:
-            self._idle.set()
-        self._staged = self._staged or prepared.layout is not None
+                passed.append(written)
+        except BaseException:
+            self._has_temporary = had_temporary
+            raise
         return written
+
+    def _stands(self, checkpoint: Checkpoint) -> bool:
+        """Whether this very commit has happened; only this try of the run writes as its owner."""
+        stands = self.resume()
+        return stands is not None and (stands.version, stands.owner) == (checkpoint.version, checkpoint.owner)
+
+    def _reconnect(self) -> None:
+        """A new session, as soon as there can be one. RunFailed once it has taken too long."""
+        if self._ahead:
+            self._ahead.give_up()
+        self._session = self._connected(time.monotonic() + AWAY)
+        self._has_temporary = False
+        with self._failing(self._table_rights):
+            connecting.end_backend(self._session, self._backend)
+            self._backend = connecting.backend(self._session)
+
+    def _connected(self, deadline: float) -> Session:
+        pause = 0.2
+        while True:
+            self._check()
+            try:
+                return connect(self._connection)
+            except RunFailed as error:
+                if time.monotonic() + pause > deadline:
+                    raise RunFailed(f"the database did not come back within {AWAY:.0f} s: {error}") from error
+            if self._run.stopping.wait(pause):
+                raise Interrupted("stopped while the database was away; what is committed stays")
+            pause = min(pause * 2, LONGEST_PAUSE)
 
     def cancel(self) -> None:
         self._cancelled.set()
         for _ in range(20):  # a request that finds the server between two statements is lost
             if self._idle.is_set():
                 return
+            if self._ahead:
+                self._ahead.cancel()
             with suppress(psycopg.Error):  # the connection may be gone, then there is nothing to cancel
                 self._session.cancel_safe(timeout=1)
             self._idle.wait(0.1)
 
     def close(self) -> None:
+        made = self._ahead.close() if self._ahead else []
+        with suppress(psycopg.Error):  # the next start drops them
+            if made and not self._session.closed:
+                stages.drop(self._session, self._schema, made)
         self._session.close()
 
     def _target_of(self, prepared: Prepared) -> str | None:
@@ -107,34 +213,67 @@ class TableWriter(Writer):
             checkpoints.ensure(self._session, self._schema)
         return layout
 
-    def _written(self, prepared: Prepared) -> Written:
+    def _may_make_stages(self) -> bool:
+        """Whether the role may create tables beside the target; what dead writers left there is dropped."""
+        with self._failing(self._schema_rights):
+            found = self._session.execute("select has_schema_privilege(%s, 'CREATE')", [self._schema]).fetchone()
+            if found != (True,):
+                grant = f'GRANT CREATE ON SCHEMA "{self._schema}" TO "{self._role}"'
+                self._log.info("one_connection", reason="the role may not create stages", faster_with=grant)
+                return False
+            stages.drop_abandoned(self._session, self._schema, self._log)
+        return True
+
+    def _stage_of(self, prepared: Prepared) -> sql.Identifier | None:
+        """Where the rows were copied to; waits for a COPY that is under way."""
+        if not prepared.copy or not self._ahead:
+            return None
+        while not prepared.copy.done.wait(0.1):
+            self._check()
+        return self._ahead.stage_of(prepared.copy)
+
+    def _written(self, prepared: Prepared, stage: sql.Identifier | None) -> Written:
         total, merged = Written(), 0
         lines, refused = prepared.lines, prepared.refused
         loader = self._loader(prepared.layout) if prepared.layout else None
         while True:
             if loader and lines:
-                loaded = loader.load(prepared.slots, lines)
+                loaded = self._loaded(loader, prepared, lines, stage)
                 total.inserted, total.updated = total.inserted + loaded.inserted, total.updated + loaded.updated
                 refused, merged = [*refused, *loaded.refused], merged + loaded.merged
             total.refused += refused
             spares = prepared.spares(refused)
             if not spares:
                 break
-            lines, refused = copy_text(prepared.batch, spares, prepared.slots)
+            lines, refused, stage = *copy_text(prepared.batch, spares, prepared.slots), None
         total.refused.sort(key=lambda refusal: refusal.index)
         total.merged = merged + sum(map(len, prepared.folded.values()))
         total.unchanged = len(prepared.batch.records) - total.total
         return total
 
-    def _loader(self, layout: Layout) -> Loader:
-        """A loader with the target and its stage in place."""
-        loader = Loader(self._session, layout, self._target.strategy, self._check)
-        if not self._staged:
-            if layout.missing:
-                self._create(layout)
+    def _loaded(self, loader: Loader, prepared: Prepared, lines: Lines, stage: sql.Identifier | None) -> Loaded:
+        """From the stage where that can be, else from the lines."""
+        suspect = prepared.copy is not None and prepared.copy.suspect and lines is prepared.lines
+        if stage:
+            try:
+                return loader.move(prepared.slots, stage, count(lines))
+            except StageLost as lost:
+                self._log.warning("stage_lost", reason=str(lost), does="copies the batch again")
+            except psycopg.Error as error:
+                if not of_data(error):
+                    raise
+                suspect = True
+        if not self._has_temporary:
             with self._failing(f'TEMPORARY ON DATABASE "{self._database}"'):
                 loader.stage()
-        return loader
+            self._has_temporary = True
+        return loader.load(prepared.slots, lines, suspect=suspect)
+
+    def _loader(self, layout: Layout) -> Loader:
+        """A loader with the target in place."""
+        if layout.missing and not self._exists:
+            self._create(layout)
+        return Loader(self._session, layout, self._target.strategy, self._check)
 
     def _create(self, layout: Layout) -> None:
         """Create the table, unless somebody did meanwhile: then it must be what this writer has planned with."""
