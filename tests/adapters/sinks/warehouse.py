@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -31,10 +32,28 @@ def checkpoint(version: int, **fields: Any) -> Checkpoint:
 
 
 @dataclass
+class Journal:
+    """A log that is kept: events, each with its fields."""
+
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self.events.append((event, fields))
+
+    info = warning = error = debug
+
+    def names(self) -> list[str]:
+        """The events alone."""
+        return [name for name, _ in self.events]
+
+
+@dataclass
 class Warehouse:
     """One database."""
 
     dsn: str
+    log: Journal = field(default_factory=Journal)
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Run statements and give the rows of the last."""
@@ -45,7 +64,9 @@ class Warehouse:
     def open(self, connection_changes: Mapping[str, Any] | None = None, **config: Any) -> Writer:
         """A writer; by default of table `events` with key `id`."""
         found = connection(self.dsn, **(connection_changes or {}))
-        run = Run(pipeline="pipeline", run_id="run-1", connections=lambda _: found)
+        run = Run(
+            pipeline="pipeline", run_id="run-1", connections=lambda _: found, log=self.log, stopping=self.stopping
+        )  # fmt: skip
         return Postgres(**{"connection": "warehouse", "table": "events", "key": ["id"], **config}).open(run, STREAM)
 
     def load(self, *records: dict[str, Any], **config: Any) -> Written:
