@@ -21,7 +21,7 @@ from airflow_datahub.postgres import checkpoints, connecting, stages, tables
 from airflow_datahub.postgres.ahead import Ahead
 from airflow_datahub.postgres.connecting import Session, connect
 from airflow_datahub.postgres.declared import Target
-from airflow_datahub.postgres.failures import Place, failure, of_data
+from airflow_datahub.postgres.failures import Place, failure, of_data, retryable
 from airflow_datahub.postgres.loading import Loaded, Loader, StageLost, count
 from airflow_datahub.postgres.preparing import Prepared, prepare, without_key
 from airflow_datahub.postgres.rows import Lines, copy_text
@@ -122,9 +122,9 @@ class TableWriter(Writer):
                 if not passed or not self._stands(checkpoint):
                     raise
             except RunFailed as error:
-                if not tries_left or not self._session.closed:
+                if not tries_left or not (self._session.closed or retryable(error.__cause__)):
                     raise
-                self._log.warning("connection_lost", reason=str(error), repeats="what is not committed")
+                self._log.warning("commit_repeated", reason=str(error))
                 continue
             break
         self._log.info("commit_had_happened", version=checkpoint.version)
