@@ -10,14 +10,17 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
-from airflow_datahub.contract import Checkpoint, Connection, Run, Settle, Written
+from airflow_datahub.contract import Batch, Checkpoint, Connection, Run, Settle, Written
 from airflow_datahub.engine import Outcome, run_pipeline
 from airflow_datahub.environment import connection as from_environment
 from airflow_datahub.errors import ConfigurationError, Interrupted, RunFailed, StopRun
+from airflow_datahub.postgres.preparing import Prepared
 from airflow_datahub.postgres.writing import TableWriter
 from airflow_datahub.spec import Pipeline, loads
 from airflow_datahub.state.store import Store
+from tests.proxy import How, Proxy
 
 SPEC = """version: 1
 {more}
@@ -192,6 +195,48 @@ def test_a_transaction_carries_at_most_two_batches(lab: Lab) -> None:
     lab.run(pipeline(200, "page: 70"), run_id="one")
     assert 5 <= lab.store.steps("numbers", "one")["load"].commits <= 10  # it begins with 20 and ends with 40
     assert lab.numbers() == list(range(200))
+
+
+class Counting(TableWriter):
+    """Counts the batches that are prepared and not committed."""
+
+    most = under_way = 0
+
+    def prepare(self, batch: Batch) -> Prepared:
+        type(self).under_way += 1
+        type(self).most = max(self.most, self.under_way)
+        return super().prepare(batch)
+
+    def commit(self, prepared: Prepared, checkpoint: Checkpoint, settle: Settle) -> Written:
+        time.sleep(0.02)
+        written = super().commit(prepared, checkpoint, settle)
+        type(self).under_way -= 1
+        return written
+
+
+def test_three_batches_are_under_way_at_most(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_datahub.postgres.writing.TableWriter", Counting)
+    lab.run(pipeline(1000))
+    assert Counting.most == 3
+    assert lab.numbers() == list(range(1000))
+
+
+@pytest.mark.parametrize("how", ["before", "after"])
+@pytest.mark.parametrize("nth", [2, 8, 9])
+def test_a_commit_without_an_answer_counts_and_rejects_once(lab: Lab, how: How, nth: int) -> None:
+    """By one of the two connections, whichever says it."""
+    what = pipeline(200, operator="expression: {field: x, value: 1 / (record.n % 10)}")
+    direct = conninfo_to_dict(lab.dsn)
+    with Proxy(int(str(direct["port"]))) as proxy:
+        lab.dsn = lab.dsn.replace(f":{direct['port']}/", f":{proxy.port}/")
+        proxy.lose(b"COMMIT", how, nth)
+        lab.run(what, run_id="one")
+        assert proxy.lost == 1
+        assert lab.numbers() == [n for n in range(200) if n % 10]
+    assert sorted(reject.record["n"] for reject in lab.store.rejects("numbers")) == list(range(0, 200, 10))
+    assert lab.store.rejects("numbers", state="provisional") == []
+    steps = lab.store.steps("numbers", "one")
+    assert (steps["load"].inserted, steps["tidy"].rejected) == (180, 20)
 
 
 class Hanging(TableWriter):
