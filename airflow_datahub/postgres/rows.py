@@ -127,26 +127,42 @@ def _one(value: Any, shape: Shape) -> str | None:
 
 def _block(batch: Batch, indices: Sequence[int], slots: Sequence[Slot]) -> bytes:
     records = _taken(batch.records, indices)
-    values = [_values(batch, records, indices, slot) for slot in slots]
-    shapes = [slot.shape for slot in slots]
-    plain = [column for column, shape in zip(values, shapes, strict=True) if shape is not Shape.JSON]
-    heads = _heads(indices, plain, [shape for shape in shapes if shape is not Shape.JSON])
-    tails = [_json_fields(column) for column, shape in zip(values, shapes, strict=True) if shape is Shape.JSON]
+    plain = [slot for slot in slots if slot.shape is not Shape.JSON]
+    heads = _joined(records, indices, plain) or _heads(
+        indices, [_values(batch, records, indices, slot) for slot in plain], [slot.shape for slot in plain]
+    )
+    tails = [_json_fields(_values(batch, records, indices, slot)) for slot in slots[len(plain) :]]
     return b"\n".join(map(b"\t".join, zip(heads, *tails, strict=True)) if tails else heads) + b"\n"
+
+
+def _joined(records: Sequence[Record], indices: Sequence[int], slots: Sequence[Slot]) -> list[bytes] | None:
+    """The rows without their JSON where every field is text that needs no escaping; None where one is not."""
+    if len(slots) < 2 or any(len(slot.path) != 1 for slot in slots):
+        return None
+    try:
+        rows = map("\t".join, map(itemgetter(*(slot.path[0] for slot in slots)), records))
+        text = "\n".join(map("\t".join, zip(map(repr, indices), rows, strict=True)))
+    except (KeyError, TypeError):
+        return None
+    return text.encode().split(b"\n") if _is_plain(text, len(indices), len(slots)) else None
+
+
+def _is_plain(text: str, rows: int, columns: int, escapes: int = 0) -> bool:
+    """Whether there are only the separators that were put there: nothing needs escaping."""
+    return (
+        text.count("\n") == rows - 1
+        and text.count("\t") == rows * columns
+        and text.count("\\") == escapes
+        and "\r" not in text
+        and "\0" not in text
+    )
 
 
 def _heads(indices: Sequence[int], values: Sequence[list[Any]], shapes: Sequence[Shape]) -> list[bytes]:
     """The rows without their JSON: joined as they are, and escaped only where the separators do not add up."""
-    nulls = sum(column.count(None) for column in values)
     columns = [_as_text(column, shape) for column, shape in zip(values, shapes, strict=True)]
     text = "\n".join(map("\t".join, zip(map(repr, indices), *columns, strict=True)))
-    rows = len(indices)
-    if (
-        text.count("\n") != rows - 1
-        or text.count("\t") != rows * len(columns)
-        or text.count("\\") != nulls
-        or "\r" in text
-    ):
+    if not _is_plain(text, len(indices), len(columns), sum(column.count(None) for column in values)):
         columns = [texts(column, shape) for column, shape in zip(values, shapes, strict=True)]
         text = "\n".join(map("\t".join, zip(map(repr, indices), *columns, strict=True)))
     if "\0" in text:
@@ -244,20 +260,18 @@ def _with_nulls(fields: list[str], values: Sequence[Any]) -> list[str]:
 
 def _json_fields(values: Sequence[Any]) -> list[bytes]:
     """A column of JSON as fields of COPY text; undecoded JSON goes as it came."""
-    types = set(map(type, values))
-    data = b"\n".join(values) if types == {msgspec.Raw} else _JSON.encode_lines(values)[:-1]
-    if b"null" in data:
-        _refuse_not_a_number(values)
-    if b"\\" in data:
-        data = data.replace(b"\\", b"\\\\")
-    fields = data.split(b"\n")
-    if len(fields) != len(values) or b"\t" in data or b"\r" in data:  # space between tokens
-        fields = [_escape(_json_text(value)).replace("\n", "\\n").encode() for value in values]
+    if set(map(type, values)) == {msgspec.Raw}:
+        data = b"\n".join(values)
+    else:
+        data = _JSON.encode_lines(values)[:-1]
+        if b"null" in data:
+            _refuse_not_a_number(values)
     if not data.isascii():
         data.decode()  # bytes that are no UTF-8 would fail the whole COPY
-    if b"null" in data or type(None) in types:
-        return [rb"\N" if field == b"null" else field for field in fields]
-    return fields
+    fields = (data.replace(b"\\", b"\\\\") if b"\\" in data else data).split(b"\n")
+    if len(fields) != len(values) or b"\t" in data or b"\r" in data:  # space between tokens
+        fields = [_escape(_json_text(value)).replace("\n", "\\n").encode() for value in values]
+    return [rb"\N" if field == b"null" else field for field in fields] if b"null" in fields else fields
 
 
 def _refuse_not_a_number(values: Sequence[Any]) -> None:
