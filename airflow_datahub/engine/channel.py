@@ -27,14 +27,20 @@ class Channel(Generic[Item]):
         self._finished = self._closed = False
         self._asked = 0
 
-    def put(self, item: Item) -> None:
-        """Wait for a place and put the item there; Closed if the channel is closed."""
+    def put(self, item: Item, *, wait: bool = True) -> bool:
+        """Wait for a place and put the item there; Closed if the channel is closed. False: there is none, and it was
+        not to be waited for."""
         with self._change:
-            self._change.wait_for(lambda: self._closed or len(self._items) < self._size + self._asked)
+            if not self._change.wait_for(self._has_place, None if wait else 0):
+                return False
             if self._closed:
                 raise Closed
             self._items.append(item)
             self._change.notify_all()
+        return True
+
+    def _has_place(self) -> bool:
+        return self._closed or len(self._items) < self._size + self._asked
 
     def finish(self) -> None:
         """No more items come; those that are there are still taken out."""
@@ -75,13 +81,20 @@ class Room:
         self._closed = False
         self._change = threading.Condition()
 
-    def take(self, size: int) -> None:
-        """Wait until `size` bytes fit; Closed if the stage ends meanwhile."""
+    def take(self, size: int, *, wait: bool = True) -> bool:
+        """Wait until `size` bytes fit; Closed if the stage ends meanwhile. False: they do not, and it was not to be
+        waited for."""
+
+        def fits() -> bool:
+            return self._closed or not self._used or self._used + size <= self._limit
+
         with self._change:
-            self._change.wait_for(lambda: self._closed or not self._used or self._used + size <= self._limit)
+            if not self._change.wait_for(fits, None if wait else 0):
+                return False
             if self._closed:
                 raise Closed
             self._used += size
+        return True
 
     def give_back(self, size: int) -> None:
         """The bytes wait no more."""

@@ -191,7 +191,8 @@ class Stage:
     def _read_plain(self, batches: Iterator[Batch]) -> None:
         since = time.perf_counter()
         for batch in batches:
-            if not self._offer(batch, time.perf_counter() - since):
+            self._offer(batch, time.perf_counter() - since)
+            if self._stopping.is_set():
                 return
             since = time.perf_counter()
         self._complete = not self._stopping.is_set()
@@ -200,19 +201,25 @@ class Stage:
         since = time.perf_counter()
         async with aclosing(cast("AsyncGenerator[Batch]", batches)) as pages:
             async for batch in pages:
-                # in a thread, so that waiting for room does not stop the loop and its time limits
-                if not await asyncio.to_thread(self._offer, batch, time.perf_counter() - since):
+                seconds = time.perf_counter() - since
+                if not self._offer(batch, seconds, wait=False):
+                    # in a thread, so that waiting for room does not stop the loop and its time limits
+                    await asyncio.to_thread(self._offer, batch, seconds)
+                if self._stopping.is_set():
                     return
                 since = time.perf_counter()
         self._complete = not self._stopping.is_set()  # a source may end early because of the stop
 
-    def _offer(self, batch: Batch, seconds: float) -> bool:
-        """Hand a batch on; False when there is no reason to read on."""
+    def _offer(self, batch: Batch, seconds: float, *, wait: bool = True) -> bool:
+        """Hand a batch on, unless a stop was asked for; False where there is no room now and it is not waited for."""
         if self._stopping.is_set():
+            return True
+        if not self._room.take(batch.size, wait=wait):
             return False
-        self._room.take(batch.size)
+        if not self._fetched.put((batch, seconds), wait=wait):
+            self._room.give_back(batch.size)
+            return False
         self.total = batch.total if batch.total is not None else self.total
-        self._fetched.put((batch, seconds))
         return True
 
     # --- the worker
