@@ -299,6 +299,33 @@ class Writer(ABC):
         """Give everything back; called once, also after an error."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A checkpoint as a sink keeps it, also one that nothing can go on from."""
+
+    stream: Stream
+    version: int
+    updated_at: datetime
+    checkpoint: Checkpoint | None
+    damage: str = ""
+    """Why there is no checkpoint to go on from, for a person."""
+
+
+class Checkpoints(ABC):
+    """What a sink remembers, for a person who looks at it or moves it by hand."""
+
+    @abstractmethod
+    def of(self, pipeline: str) -> list[Kept]:
+        """The checkpoints of a pipeline, by stream and scope."""
+
+    @abstractmethod
+    def move(self, moves: Mapping[Stream, Checkpoint]) -> None:
+        """Write them all or none, each where its `version - 1` stands (nothing, for version 1); StopRun otherwise."""
+
+    def close(self) -> None:  # noqa: B027
+        """Give everything back; called once, also after an error."""
+
+
 class Sink(Adapter):
     """Takes records out."""
 
@@ -312,3 +339,7 @@ class Sink(Adapter):
     def open(self, run: Run, stream: Stream) -> Writer:
         """Connect, and make sure that what is to be written to is there and fits."""
         raise NotImplementedError
+
+    def checkpoints(self, run: Run) -> Checkpoints:
+        """Connect to what is remembered. ConfigurationError where nothing is."""
+        raise ConfigurationError("this sink keeps no checkpoint: every run begins at the start of the source")

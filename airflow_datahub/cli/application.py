@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from airflow_datahub.cli import lint, plan, rejects, run, schema, stubs, test
+from airflow_datahub.cli import checkpoint, lint, plan, rejects, run, schema, stubs, test
 from airflow_datahub.environment import plugins_folder
 from airflow_datahub.errors import DatahubError, Interrupted, SpecError
 
@@ -28,6 +28,7 @@ application.command("plan")(plan.plan)
 application.command("schema")(schema.schema)
 application.command("stubs")(stubs.stubs)
 application.add_typer(rejects.application, name="rejects", help="Records that were set aside, with their reasons.")
+application.add_typer(checkpoint.application, name="checkpoint", help="Where a pipeline stands, and moving it by hand.")
 
 
 def main() -> None:

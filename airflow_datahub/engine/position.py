@@ -76,6 +76,9 @@ class Position:
             return 0
         self._resumes = False
         count = min(self._place.skip, len(batch.records))
+        if not self._place.last:  # a person set it, who says how many
+            self._place = Place(self._place.cursor, count)
+            return count
         hashes = [identity(record) for record in batch.records[:count]]
         for known in self._place.last:
             if known in hashes:

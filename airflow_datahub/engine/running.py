@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_datahub.contract import Checkpoint, Run, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
+from airflow_datahub.engine.position import START, Position
 from airflow_datahub.engine.progress import Progress, logging_instead
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.rendering import rendered
@@ -76,7 +77,7 @@ def _run_stage(
 ) -> Outcome:
     values["run_id"] = run.run_id
     with naming(pipeline.id, pipeline.load.key):
-        stream = Stream(pipeline.id, f"{pipeline.extract.key}>{pipeline.load.key}")
+        stream = stream_of(pipeline)
         writer = rendered(pipeline.load.sink, values).open(run, stream)
     try:
         assignment = _assignment(pipeline, run, store, values, stream, writer, full, limit)
@@ -118,7 +119,7 @@ def _assignment(
         checkpoint = writer.resume()
     with naming(pipeline.id, extract.key):
         source = rendered(extract.source, values)
-        if checkpoint and not full:
+        if checkpoint and not full and Position.of(checkpoint).place != START:
             _check_fingerprint(pipeline, extract.source, checkpoint)
             _check_target(pipeline, writer, checkpoint)
     rejects = Rejecting(store, stream, run, f"{run.run_id}#{uuid.uuid4().hex[:12]}")
@@ -138,10 +139,24 @@ def _check_target(pipeline: Pipeline, writer: Writer, checkpoint: Checkpoint) ->
     if checkpoint.target not in (None, writer.target()):
         raise ConfigurationError(
             f"step {pipeline.load.key!r} writes to {writer.target() or 'a table that is not there'}, but the rows "
-            f"before its checkpoint went into {checkpoint.target}. Put the old table back and go on from there, or "
-            f"start over: `airflow-datahub run {pipeline.file} --full`; or give the step another key, which is a new "
-            f"stream"
+            f"before its checkpoint went into {checkpoint.target}. {_ways_out(pipeline)}; or put the old table back, "
+            f"or give the step another key, which is a new stream"
         )
+
+
+def _ways_out(pipeline: Pipeline) -> str:
+    """The three ways out of R5."""
+    command = "airflow-datahub checkpoint"
+    return (
+        f"Continue at the same cursor: `{command} set {pipeline.file}`; rewind to one that you know: `{command} set "
+        f"{pipeline.file} --cursor …`; or start over: `{command} reset {pipeline.file}` (or `airflow-datahub run "
+        f"{pipeline.file} --full`)"
+    )
+
+
+def stream_of(pipeline: Pipeline) -> Stream:
+    """The stream from the pipeline's source into its sink."""
+    return Stream(pipeline.id, f"{pipeline.extract.key}>{pipeline.load.key}")
 
 
 def _differ(pipeline: Pipeline, params: Mapping[str, Any]) -> bool:
@@ -161,9 +176,8 @@ def _check_fingerprint(pipeline: Pipeline, source: Source, checkpoint: Checkpoin
     if checkpoint.fingerprint != source.fingerprint():
         raise ConfigurationError(
             f"what the source asks for has changed since the checkpoint of version {checkpoint.version} (fields "
-            f"{', '.join(type(source).identity)}), so its cursor means nothing now. Either put the old values back and "
-            f"go on from there, or start over: `airflow-datahub run {pipeline.file} --full`; or give the step another "
-            f"key, which is a new stream"
+            f"{', '.join(type(source).identity)}), so its cursor may mean nothing now. {_ways_out(pipeline)}; or put "
+            f"the old values back, or give the step another key, which is a new stream"
         )
 
 

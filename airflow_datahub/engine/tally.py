@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from airflow_datahub.contract import Checkpoint
-from airflow_datahub.errors import RunFailed, StopRun
+from airflow_datahub.errors import ConfigurationError, RunFailed, StopRun
 from airflow_datahub.spec import Pipeline
 from airflow_datahub.spec.words import Share
 from airflow_datahub.state import Counters
@@ -29,8 +31,8 @@ class Tally:
     def continue_from(self, checkpoint: Checkpoint | None) -> None:
         """Take over what earlier tries of the same run had counted."""
         if checkpoint and checkpoint.counters.get("run") == self._run_id:
-            known: Mapping[str, Any] = checkpoint.counters.get("steps", {})
-            self._steps |= {key: Counters(**counts) for key, counts in known.items() if key in self._steps}
+            known = _steps(checkpoint.counters)
+            self._steps |= {key: counts for key, counts in known.items() if key in self._steps}
 
     def with_load(self, load: Mapping[str, Counters]) -> Mapping[str, Counters]:
         """The counters as they are once the load is committed; RunFailed where a step does not balance (R10)."""
@@ -82,3 +84,14 @@ class Tally:
                 f"{rejected:,} of {read:,} records were rejected, rejects.max allows {most}; "
                 f"`airflow-datahub rejects list --pipeline {self._pipeline.id}` shows them with their reasons"
             )
+
+
+def _steps(counters: Mapping[str, Any]) -> Mapping[str, Counters]:
+    """The counters that a checkpoint keeps; ConfigurationError where somebody changed them."""
+    try:
+        return msgspec.convert(counters.get("steps", {}), dict[str, Counters])
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(
+            f"the counters in the checkpoint are damaged ({error}): `airflow-datahub checkpoint set SPEC` goes on "
+            f"without them"
+        ) from error

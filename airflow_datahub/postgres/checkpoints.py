@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from airflow_datahub.contract import CHECKPOINT_FORMAT, Checkpoint, Stream
+from airflow_datahub.contract import CHECKPOINT_FORMAT, Checkpoint, Kept, Stream
 from airflow_datahub.errors import ConfigurationError, StopRun
 from airflow_datahub.postgres.connecting import Session
 
@@ -24,9 +25,14 @@ create table if not exists {table} (
   version bigint not null, owner text not null, cursor jsonb not null, mark jsonb, fingerprint text not null,
   format integer not null, counters jsonb not null, updated_at timestamptz not null default now(),
   primary key (pipeline, stream, scope))"""
-_READ = """
-select version, owner, cursor, mark, fingerprint, format, counters
-from {table} where pipeline = %s and stream = %s and scope = %s"""
+_COLUMNS = (
+    "pipeline", "stream", "scope", "version", "owner", "cursor", "mark", "fingerprint", "format", "counters",
+    "updated_at",
+)  # fmt: skip
+_READ = "select {columns} from {table} where "
+_THERE = """
+select attname from pg_attribute join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = relnamespace
+where nspname = %s and relname = %s and relkind in ('r', 'p') and attnum > 0 and not attisdropped"""
 _FIRST = """
 insert into {table} (version, owner, cursor, mark, fingerprint, format, counters, pipeline, stream, scope)
 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) on conflict do nothing"""
@@ -45,19 +51,82 @@ def ensure(session: Session, schema: str) -> None:
         session.execute(_statement(_CREATE, schema))
 
 
+def rights(schema: str) -> str:
+    """What a GRANT must give to a role that works with the table."""
+    return f'SELECT, INSERT, UPDATE ON "{schema}"."{TABLE}"'
+
+
 def read(session: Session, schema: str, stream: Stream) -> Checkpoint | None:
-    """The stream's checkpoint. ConfigurationError where a newer version of this package wrote it."""
-    row = session.execute(_statement(_READ, schema), [stream.pipeline, stream.stream, stream.scope]).fetchone()
-    if row is None:
-        return None
-    version, owner, cursor, mark, fingerprint, form, counters = row
-    if form > CHECKPOINT_FORMAT:
+    """The stream's checkpoint. ConfigurationError where none can go on from it: damaged, or of a newer version."""
+    where = "pipeline = %s and stream = %s and scope = %s"
+    for kept in _read(session, schema, where, [stream.pipeline, stream.stream, stream.scope]):
+        if kept.damage:
+            raise ConfigurationError(
+                f"the checkpoint of {stream.pipeline!r}, {stream.stream!r} in {schema}.{TABLE} cannot be used: "
+                f"{kept.damage}. `airflow-datahub checkpoint set SPEC --cursor …` goes on from a position that you "
+                f"know, `airflow-datahub checkpoint reset SPEC` starts over"
+            )
+        return kept.checkpoint
+    return None
+
+
+def found(session: Session, schema: str, pipeline: str) -> list[Kept]:
+    """All checkpoints of a pipeline, by stream and scope; none where the table is not there."""
+    if not _exists(session, schema):
+        return []
+    return _read(session, schema, "pipeline = %s order by stream, scope", [pipeline])
+
+
+def _read(session: Session, schema: str, where: str, values: list[str]) -> list[Kept]:
+    cursor = session.execute(_statement(_READ + where, schema), values)
+    return [_kept(schema, dict(zip(_COLUMNS, row, strict=True))) for row in cursor.fetchall()]
+
+
+def _kept(schema: str, row: dict[str, Any]) -> Kept:
+    """A row, checked: a person may have been at it."""
+    stream = Stream(*(row.pop(name) for name in ("pipeline", "stream", "scope")))
+    version, updated_at = row["version"], row.pop("updated_at")
+    if not isinstance(version, int) or version < 1:
         raise ConfigurationError(
-            f"the checkpoint of {stream.pipeline!r}, {stream.stream!r} in {schema}.{TABLE} has format {form}, this "
-            f"version knows {CHECKPOINT_FORMAT} at most: a newer airflow-datahub wrote it; upgrade this one"
+            f"{schema}.{TABLE} was changed: for pipeline {stream.pipeline!r}, {stream.stream!r} it holds version "
+            f"{version!r}, where a number from 1 on belongs; put it right, or delete the row, which starts over"
         )
-    last, target = tuple(cursor["last"]), cursor["target"]
-    return Checkpoint(version, owner, cursor["at"], cursor["skip"], fingerprint, counters, mark, form, last, target)
+    if isinstance(row["format"], int) and row["format"] > CHECKPOINT_FORMAT:
+        damage = f"format {row['format']} is of a newer airflow-datahub, this one knows {CHECKPOINT_FORMAT}: upgrade it"
+        return Kept(stream, version, updated_at, None, damage)
+    try:
+        return Kept(stream, version, updated_at, msgspec.convert(row, _Row).checkpoint())
+    except msgspec.ValidationError as error:
+        return Kept(stream, version, updated_at, None, f"it is damaged ({error})")
+
+
+class _Position(msgspec.Struct, forbid_unknown_fields=True):
+    """What the column `cursor` holds."""
+
+    at: Any
+    skip: Annotated[int, msgspec.Meta(ge=0)]
+    last: tuple[str, ...]
+    target: str | None
+
+
+class _Row(msgspec.Struct):
+    """What a row holds beside its key."""
+
+    version: int
+    owner: str
+    cursor: _Position
+    mark: Any
+    fingerprint: str
+    format: Annotated[int, msgspec.Meta(ge=1)]
+    counters: dict[str, Any]
+
+    def checkpoint(self) -> Checkpoint:
+        """In the words of the contract."""
+        at = self.cursor
+        return Checkpoint(
+            self.version, self.owner, at.at, at.skip, self.fingerprint, self.counters, self.mark, self.format, at.last,
+            at.target,
+        )  # fmt: skip
 
 
 def move(session: Session, schema: str, stream: Stream, to: Checkpoint, counters: Mapping[str, Any]) -> None:
@@ -78,12 +147,21 @@ def move(session: Session, schema: str, stream: Stream, to: Checkpoint, counters
 
 
 def _exists(session: Session, schema: str) -> bool:
-    found = session.execute("select 1 from pg_tables where schemaname = %s and tablename = %s", [schema, TABLE])
-    return found.fetchone() is not None
+    """Whether the table is there. ConfigurationError where it is, and lacks columns."""
+    there = {name for (name,) in session.execute(_THERE, [schema, TABLE]).fetchall()}
+    if missing := [name for name in _COLUMNS if name not in there]:
+        if there:
+            raise ConfigurationError(
+                f"{schema}.{TABLE} was changed: it lacks {', '.join(missing)}; put it back from a backup, or drop the "
+                f"table, which starts over"
+            )
+        return False
+    return True
 
 
 def _statement(text: str, schema: str) -> sql.Composed:
-    return sql.SQL(text).format(table=sql.Identifier(schema, TABLE))
+    columns = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
+    return sql.SQL(text).format(table=sql.Identifier(schema, TABLE), columns=columns)
 
 
 def _dumps(value: Any) -> str:

@@ -1,8 +1,8 @@
-"""What outlives a run: its ledger and its rejects.
+"""What outlives a run: its ledger, its rejects, what was done by hand.
 
 The words are here and cost nothing to import; the store itself is `airflow_datahub.state.store.Store`.
 """
 
-from airflow_datahub.state.rows import Counters, Reject, RejectRow, RejectState, RunRow, RunState
+from airflow_datahub.state.rows import AuditRow, Counters, Reject, RejectRow, RejectState, RunRow, RunState
 
-__all__ = ["Counters", "Reject", "RejectRow", "RejectState", "RunRow", "RunState"]
+__all__ = ["AuditRow", "Counters", "Reject", "RejectRow", "RejectState", "RunRow", "RunState"]

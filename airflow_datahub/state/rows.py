@@ -103,3 +103,16 @@ class RejectRow:
     """None where it is not kept or cannot be decrypted; `unreadable` says which."""
     unreadable: str | None = None
     """Why there is no record, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """What somebody did by hand."""
+
+    at: datetime
+    actor: str
+    act: str
+    """`checkpoint set`, as a command would say it."""
+    pipeline: str
+    detail: str
+    """What was before and what is now, for a person."""

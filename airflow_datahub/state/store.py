@@ -1,4 +1,4 @@
-"""The store: run ledger and rejects, in one database for all pipelines.
+"""The store: run ledger, rejects and audit, in one database for all pipelines.
 
 It is the only module of the state that callers import for itself, because SQLAlchemy comes with it (0.3 s).
 """
@@ -6,7 +6,7 @@ It is the only module of the state that callers import for itself, because SQLAl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -19,7 +19,7 @@ from airflow_datahub.contract import Connection, Log, Silence, Stream, Undefined
 from airflow_datahub.state import tables
 from airflow_datahub.state.database import Database, PostgreSQL, SQLite
 from airflow_datahub.state.keys import keys_beside, shared_keys
-from airflow_datahub.state.rows import Counters, Reject, RejectRow, RejectState, RunRow, RunState
+from airflow_datahub.state.rows import AuditRow, Counters, Reject, RejectRow, RejectState, RunRow, RunState
 from airflow_datahub.state.sealing import RECORD_LIMIT, Seal
 
 LOCK_WAIT = 30.0
@@ -174,6 +174,19 @@ class Store:
         wanted += [table.c[name] == value for name, value in {"step": step, "state": state}.items() if value]
         query = sa.select(table).where(*wanted).order_by(table.c.id.desc()).limit(limit)
         return [self._reject_row(row) for row in self._read(query)]
+
+    def audit(self, actor: str, act: str, pipeline: str, detail: str) -> None:
+        """Keep what somebody did by hand."""
+        texts = {"actor": actor, "act": act, "pipeline": pipeline, "detail": detail}
+        row = {"at": _now()} | {name: _storable(text) for name, text in texts.items()}
+        with self._database.writing() as connection:
+            connection.execute(tables.audit.insert(), row)
+
+    def audits(self, pipeline: str | None = None, limit: int = 100) -> list[AuditRow]:
+        """What was done by hand, the newest first."""
+        columns = [tables.audit.c[column.name] for column in fields(AuditRow)]
+        query = sa.select(*columns).where(*_is(tables.audit, pipeline)).order_by(tables.audit.c.id.desc())
+        return [AuditRow(**row) for row in self._read(query.limit(limit))]
 
     def _confirm(self, connection: sa.Connection, stream: Stream, version: int, owner: str | None) -> int:
         committed = _provisional(stream, tables.reject.c.version == version, tables.reject.c.owner == owner)

@@ -12,7 +12,8 @@ from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state.database import Database
 from airflow_datahub.state.rows import Counters
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 added `datahub_audit`."""
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
@@ -90,6 +91,18 @@ reject = sa.Table(
     sqlite_autoincrement=True,
 )
 
+audit = sa.Table(
+    "datahub_audit",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    _text("actor"),
+    _text("act"),
+    sa.Column("pipeline", sa.Text, nullable=False, index=True),
+    _text("detail"),
+    sqlite_autoincrement=True,
+)
+
 
 def prepare(database: Database) -> None:
     """Make the tables where they are missing, once among any number of processes.
@@ -98,14 +111,14 @@ def prepare(database: Database) -> None:
     """
     with database.reading() as connection:
         found = _version(connection)
-    if found is None:
+    if (found or 0) < SCHEMA_VERSION:  # so far a newer version only had more tables
         with database.alone() as connection:
             found = _version(connection)
-            if found is None:
+            if (found or 0) < SCHEMA_VERSION:
                 metadata.create_all(connection)
                 connection.execute(schema.insert(), {"version": SCHEMA_VERSION})
                 return
-    if found > SCHEMA_VERSION:
+    if (found or 0) > SCHEMA_VERSION:
         raise ConfigurationError(
             f"{database.name} has schema version {found}, this airflow-datahub knows up to {SCHEMA_VERSION}: "
             "upgrade airflow-datahub here to what the other machines run"

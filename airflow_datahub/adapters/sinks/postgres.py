@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from airflow_datahub.contract import Run, Sink, Stream, Writer
+from airflow_datahub.contract import Checkpoints, Run, Sink, Stream, Writer
 from airflow_datahub.postgres import declared
 
 LATER = {"strategy": ("update", "delete", "replace"), "evolution": ("ignore", "evolve", "reject")}
@@ -127,6 +127,11 @@ class Postgres(Sink):
         from airflow_datahub.postgres.writing import TableWriter
 
         return TableWriter(self.target(), run, stream)
+
+    def checkpoints(self, run: Run) -> Checkpoints:
+        from airflow_datahub.postgres.by_hand import TableCheckpoints
+
+        return TableCheckpoints(self.target(), run)
 
     def target(self) -> declared.Target:
         """What the client is told."""

@@ -1,0 +1,120 @@
+"""`airflow-datahub checkpoint`: where a pipeline stands, and moving it by hand."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from airflow_datahub.contract import Checkpoint, Kept
+    from airflow_datahub.engine.by_hand import Standing
+
+application = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Spec = Annotated[Path, typer.Argument(help="The spec.")]
+
+
+@application.callback()
+def checkpoint() -> None:
+    """Where a pipeline stands, as its sink remembers it."""
+
+
+@application.command()
+def show(
+    path: Spec,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a stream.")] = False,
+) -> None:
+    """Show the checkpoints of all streams of a pipeline."""
+    with _standing(path) as standing:
+        rows = [_row(standing, kept) for kept in standing.all()]
+    for row in rows:
+        print(json.dumps(row) if as_json else "\n".join(f"{name}: {_shown(value)}" for name, value in row.items()))
+    if not rows and not as_json:
+        print(f"no checkpoint: the next run begins at the start of the source ({standing.stream.stream})")
+
+
+@application.command("set")
+def set_(
+    path: Spec,
+    cursor: Annotated[str | None, typer.Option(help="Where to go on, as JSON; null is the start.")] = None,
+    skip: Annotated[
+        int | None, typer.Option(help="Records of the page at the cursor that are dealt with.", min=0)
+    ] = None,
+    mark: Annotated[str | None, typer.Option(help="What the source keeps beside its cursor, as JSON.")] = None,
+    from_stream: Annotated[
+        str | None, typer.Option(help="Take over where this stream stands: that of a step before it was renamed.")
+    ] = None,
+) -> None:
+    """Move the position, and accept source and table as the spec has them now. A run that is under way ends."""
+    from airflow_datahub.engine.by_hand import Move
+
+    given = {"cursor": _parsed("--cursor", cursor), "skip": skip, "mark": _parsed("--mark", mark)}
+    with _standing(path) as standing:
+        _say("goes on at", standing.go_on(Move(**given, from_stream=from_stream)))
+
+
+@application.command()
+def reset(path: Spec) -> None:
+    """Forget the position: the next run begins at the start of the source. A run that is under way ends."""
+    with _standing(path) as standing:
+        _say("starts over at", standing.start_over())
+
+
+@contextmanager
+def _standing(path: Path) -> Iterator[Standing]:
+    from airflow_datahub.cli.console import Console
+    from airflow_datahub.cli.specs import one
+    from airflow_datahub.contract import Run
+    from airflow_datahub.engine.by_hand import standing
+    from airflow_datahub.environment import connection
+    from airflow_datahub.spec import load
+    from airflow_datahub.state.store import Store
+
+    pipeline = load(one(path))
+    run = Run(pipeline=pipeline.id, run_id="by-hand", connections=connection, log=Console())
+    with Store.open() as store, standing(pipeline, run, store, _actor()) as opened:
+        yield opened
+
+
+def _actor() -> str:
+    try:
+        return f"{getpass.getuser()}@{platform.node()}"
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return f"{os.getuid()}@{platform.node()}"
+
+
+def _parsed(option: str, text: str | None) -> Any:
+    if text is None:
+        return ...
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{option} {text!r} is not JSON ({error}); a text is written '\"so\"'") from error
+
+
+def _row(standing: Standing, kept: Kept) -> dict[str, Any]:
+    row = {**asdict(kept.stream), "version": kept.version, "updated_at": kept.updated_at.isoformat()}
+    row["belongs_to"] = "this spec" if kept.stream == standing.stream else "another spec, or steps that were renamed"
+    found = kept.checkpoint
+    if not found:
+        return row | {"damage": kept.damage}
+    row |= {name: getattr(found, name) for name in ("owner", "cursor", "skip", "mark", "target")}
+    fingerprint = "changed" if standing.changed(kept) else "ok"
+    return row | {"fingerprint": fingerprint, "format": found.format, "counters": found.counters}
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _say(what: str, to: Checkpoint) -> None:
+    print(f"the next run {what} cursor {json.dumps(to.cursor)}, skip {to.skip} (version {to.version})")
