@@ -292,6 +292,14 @@ class Writer(ABC):
     def commit(self, prepared: Any, checkpoint: Checkpoint, settle: Settle) -> Written:
         """Write what was prepared; rows and checkpoint are durable, together, once it returns."""
 
+    def start_over(self) -> None:  # noqa: B027
+        """Called before the first batch where the source is read from its start, whatever was written before: what a
+        run has written and not yet shown is given up."""
+
+    def finish(self, checkpoint: Checkpoint) -> None:  # noqa: B027
+        """Called once, after the last commit, when the source was read to its end; never after a stop, an error or a
+        limit. What a run shows as a whole is shown now, in one transaction with this checkpoint and its counters."""
+
     def cancel(self) -> None:  # noqa: B027
         """End what runs now, from any thread; the commit under way then raises Interrupted or RunFailed."""
 
@@ -331,6 +339,11 @@ class Sink(Adapter):
 
     keeps_checkpoint: ClassVar[bool] = True
     """False: nothing is remembered, every run begins at the start."""
+
+    def replaces(self) -> bool:
+        """Whether what a run brings takes the place of everything before, at its end: then every run reads the source
+        from its start, and only a later try of the same run goes on from the checkpoint."""
+        return False
 
     def asset(self) -> tuple[str, str] | None:
         """Name and URI of what is written to, as the spec alone tells them; None where there is nothing to name."""

@@ -119,6 +119,10 @@ def _assignment(
         checkpoint = writer.resume()
     with naming(pipeline.id, extract.key):
         source = rendered(extract.source, values)
+        replaces = load.sink.replaces()
+        full = full or (replaces and not _under_way(run, writer, checkpoint))
+        if full:
+            writer.start_over()
         if checkpoint and not full and Position.of(checkpoint).place != START:
             _check_fingerprint(pipeline, extract.source, checkpoint)
             _check_target(pipeline, writer, checkpoint)
@@ -130,8 +134,15 @@ def _assignment(
         run=run, stream=stream, source=source, fingerprint=extract.source.fingerprint(),
         chain=compiled(pipeline, run, values, writer.opaque), load_key=load.key, on_error=load.on_error, writer=writer,
         keeps_checkpoint=load.sink.keeps_checkpoint, checkpoint=checkpoint, tally=tally, rejects=rejects,
-        batch_size=pipeline.throughput.batch_size, full=full, limit=limit,
+        batch_size=pipeline.throughput.batch_size, full=full, limit=limit, replaces=replaces,
     )  # fmt: skip
+
+
+def _under_way(run: Run, writer: Writer, checkpoint: Checkpoint | None) -> bool:
+    """Whether an earlier try of this run has begun to replace, and what it wrote is still there."""
+    if checkpoint is None or checkpoint.target is None:
+        return False
+    return checkpoint.counters.get("run") == run.run_id and checkpoint.target == writer.target()
 
 
 def _check_target(pipeline: Pipeline, writer: Writer, checkpoint: Checkpoint) -> None:

@@ -24,7 +24,7 @@ from airflow_datahub.engine.position import START, Place, Position
 from airflow_datahub.engine.projection import decoded
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.tally import Tally
-from airflow_datahub.errors import Interrupted, RunError, RunFailed
+from airflow_datahub.errors import Interrupted, RunError, RunFailed, StopRun
 from airflow_datahub.state import Counters, Reject
 
 FETCHED_BYTES = 24 << 20
@@ -89,6 +89,8 @@ class Assignment:
     full: bool = False
     """Start at the beginning, whatever the checkpoint says."""
     limit: int | None = None
+    replaces: bool = False
+    """What the run brings is shown at its end, all at once."""
 
 
 class Stage:
@@ -262,11 +264,13 @@ class Stage:
             self._remaining -= len(piece.records)
         if self._position.lost:
             self._position.lost = False
+            if self._do.replaces:
+                raise StopRun("the source has changed since the try before, so this run has no whole: start another")
             self._do.run.log.warning("position_lost", step=self._do.chain.extract, reads="the page from its start")
 
     def _begin_again(self) -> None:
         """A snapshot that is read to its end is read from its start next time."""
-        if self._complete and self._do.source.begins_again():
+        if self._complete and self._do.source.begins_again() and not self._do.replaces:
             self._load.place, self._load.due = START, True
 
     def _send(self) -> None:
@@ -280,6 +284,31 @@ class Stage:
         for load, batch, prepared in self._prepared:
             if load.read or (load.due and load.place != self._committed):
                 self._commit(load, batch, prepared)
+        if self._complete:
+            self._finish()
+
+    def _finish(self) -> None:
+        """The source was read to its end and all of it is durable."""
+        do = self._do
+        if do.limit is not None:
+            if do.replaces:
+                do.run.log.warning("not_replaced", reason="a run with a limit has not read everything", limit=do.limit)
+            return
+        if do.replaces:
+            self._tally.judge(at_end=True)  # before it is shown
+        if self._stopping.is_set():
+            self._complete = not do.replaces
+            return
+        counters = self._tally.as_json(self._tally.steps)
+        self._writer.finish(self._checkpoint(self._committed or START, counters))
+
+    def _checkpoint(self, place: Place, counters: Mapping[str, Any]) -> Checkpoint:
+        """The one that comes next."""
+        do, before = self._do, self._do.checkpoint.target if self._do.checkpoint else None
+        return Checkpoint(
+            self._version + 1, do.rejects.owner, place.cursor, place.skip, do.fingerprint, counters, last=place.last,
+            target=before,
+        )  # fmt: skip
 
     def _commit(self, load: Load, batch: Batch, prepared: Any) -> None:
         started = time.perf_counter()
@@ -294,12 +323,7 @@ class Stage:
             self._do.rejects.add(self._version + 1, [*load.rejects, *refused], provisional=self._do.keeps_checkpoint)
             return self._tally.as_json(steps)
 
-        do, version = self._do, self._version + 1
-        place, before = load.place, do.checkpoint.target if do.checkpoint else None
-        checkpoint = Checkpoint(
-            version, do.rejects.owner, place.cursor, place.skip, do.fingerprint, {}, last=place.last, target=before
-        )
-        self._writer.commit(prepared, checkpoint, settle)
+        self._writer.commit(prepared, self._checkpoint(load.place, {}), settle)
         self._pace.learn(load.read, time.perf_counter() - started)
         self._version += 1
         self._committed = load.place

@@ -8,7 +8,8 @@ from typing import Literal
 
 from airflow_datahub.paths import parse
 
-Strategy = Literal["insert", "upsert", "append"]
+Strategy = Literal["insert", "upsert", "update", "delete", "append", "replace"]
+Evolution = Literal["freeze", "ignore", "evolve", "reject"]
 Default = bool | int | float | str
 
 OURS = "_datahub_"
@@ -78,6 +79,22 @@ class Target:
     strategy: Strategy
     columns: tuple[Column, ...]
     create: bool
+    newer_by: str | None = None
+    rest: str | None = None
+    evolution: Evolution = "freeze"
+    shrink: bool = False
+
+    @property
+    def writing(self) -> Strategy:
+        """How a batch is written: of a replacing load into its shadow, which begins empty."""
+        if self.strategy != "replace":
+            return self.strategy
+        return "upsert" if self.key else "append"
+
+    @property
+    def first_wins(self) -> bool:
+        """Of records of one key in a batch, the first stands; else the last, or the newest."""
+        return self.strategy in ("insert", "delete")
 
 
 def canonical(type: str) -> str:

@@ -16,7 +16,7 @@ from psycopg import sql
 from airflow_datahub.contract import Refusal
 from airflow_datahub.postgres import statements
 from airflow_datahub.postgres.connecting import Session
-from airflow_datahub.postgres.declared import OURS, Strategy
+from airflow_datahub.postgres.declared import OURS, Target
 from airflow_datahub.postgres.failures import line_of, of_data, refusal
 from airflow_datahub.postgres.rows import Lines, Slot
 from airflow_datahub.postgres.statements import ORDINAL, Move
@@ -47,8 +47,11 @@ class Loaded:
 
     inserted: int = 0
     updated: int = 0
-    merged: int = 0
-    """Rows whose keys differ in text and are equal for PostgreSQL."""
+    deleted: int = 0
+    folded: dict[int, list[int]] = field(default_factory=dict)
+    """By the row that stands for its key as PostgreSQL compares it: the others, the one to take next first."""
+    absent: list[int] = field(default_factory=list)
+    """Rows whose key the table does not have, where an update wants it."""
     refused: list[Refusal] = field(default_factory=list)
 
 
@@ -58,7 +61,7 @@ class Loader:
 
     session: Session
     layout: Layout
-    strategy: Strategy
+    target: Target
     check: Callable[[], None]
     """Called between statements; what it raises ends the load."""
 
@@ -79,12 +82,12 @@ class Loader:
                 with self.session.transaction():
                     copy(self.session, TEMPORARY, slots, lines)
                     self.check()
-                    self._move(move, move.all(), loaded)
+                    self._move_all(move, TEMPORARY, loaded)
                 return loaded
             except psycopg.Error as error:
                 if not of_data(error):
                     raise
-                line = line_of(error, STAGE)
+                loaded, line = Loaded(), line_of(error, STAGE)
                 first = first if line is None else _shrunk(first, line)
         self._load_good(slots, move, [line for block in lines for line in block.split(b"\n")[:-1]], loaded, first)
         return loaded
@@ -95,8 +98,7 @@ class Loader:
         with self.session.transaction():
             self._count(stage, rows)
             self.check()
-            move = self._statement(slots, stage)
-            self._move(move, move.all(), loaded)
+            self._move_all(self._statement(slots, stage), stage, loaded)
         return loaded
 
     def _count(self, stage: sql.Identifier, rows: int) -> None:
@@ -111,9 +113,8 @@ class Loader:
     def _load_good(self, slots: Sequence[Slot], move: Move, lines: Sequence[bytes], loaded: Loaded, first: int) -> None:
         self.session.execute(f"savepoint {TRIAL}".encode())
         self._copy_good(slots, lines, loaded, first)
-        if self.strategy == "upsert":
-            fold = statements.fold(self.session, self.layout, TEMPORARY)
-            loaded.merged += self.session.execute(fold.encode()).rowcount
+        if move.folds or self.target.writing == "upsert":
+            self._fold(TEMPORARY, loaded)
         self._move_good(move, [_ordinal(line) for line in lines], loaded)
         self.session.execute(f"truncate {STAGE}; release {TRIAL}".encode())
 
@@ -158,15 +159,26 @@ class Loader:
         self.session.execute(f"{first}drop index pg_temp.{STAGE}_index".encode())
 
     def _statement(self, slots: Sequence[Slot], stage: sql.Identifier) -> Move:
-        return statements.move(self.session, self.layout, self.strategy, slots, stage)
+        return statements.move(self.session, self.layout, self.target, slots, stage)
+
+    def _move_all(self, move: Move, stage: sql.Identifier, loaded: Loaded) -> None:
+        if move.folds:
+            self._fold(stage, loaded)
+        self._move(move, move.all(), loaded)
+
+    def _fold(self, stage: sql.Identifier, loaded: Loaded) -> None:
+        fold = statements.fold(self.session, self.layout, self.target, stage)
+        loaded.folded |= dict(self.session.execute(fold.encode()).fetchall())
 
     def _move(self, move: Move, statement: str, loaded: Loaded, first: str = "", then: str = "") -> None:
         """Stage to target, and count; all in one round trip."""
         cursor = self.session.execute(f"{first}{statement}; {then}".encode())
         if first:
             cursor.nextset()
-        fresh, old = (cursor.fetchone() or (0, 0)) if move.counted else (cursor.rowcount, 0)
-        loaded.inserted, loaded.updated = loaded.inserted + fresh, loaded.updated + old
+        none: tuple[int, int, int, list[int]] = (0, 0, 0, [])
+        counts = (cursor.fetchone() or none) if move.counted else (cursor.rowcount, *none[1:])
+        loaded.inserted, loaded.updated = loaded.inserted + counts[0], loaded.updated + counts[1]
+        loaded.deleted, loaded.absent = loaded.deleted + counts[2], loaded.absent + counts[3]
 
 
 def staged(layout: Layout) -> sql.Composed:

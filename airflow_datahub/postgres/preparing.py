@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_datahub.contract import Batch, Refusal
-from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.postgres.ahead import Copy
 from airflow_datahub.postgres.declared import Target
+from airflow_datahub.postgres.fitting import fitted
 from airflow_datahub.postgres.rows import Lines, Slot, copy_text, in_writing_order, safe_texts, values_at
 from airflow_datahub.postgres.tables import Layout
 
@@ -39,16 +39,32 @@ class Prepared:
                     self.folded[others[0]] = others[1:]
         return sorted(spares)
 
+    def fold(self, folded: Mapping[int, Sequence[int]]) -> None:
+        """Take in what PostgreSQL folded, whose keys may differ in text and be equal for it."""
+        for stands, others in folded.items():
+            known = [each for row in (stands, *others) for each in self.folded.pop(row, ())]
+            self.folded[stands] = sorted([*others, *known], reverse=True) if known else list(others)
 
-def prepare(batch: Batch, layout: Layout, last_wins: bool) -> Prepared:
-    """The batch ready to be copied. ConfigurationError for a field that no column takes."""
-    fields = set[str]().union(*batch.records)
-    if unknown := layout.unknown(fields):
-        raise _unknown_fields(layout, unknown)
-    slots = in_writing_order(s for s in layout.slots_for(fields) if s.name in layout.key or _filled(batch, s))
-    indices, refused, folded = _chosen(batch, layout, slots, last_wins)
+    def absent(self, rows: Sequence[int]) -> list[Refusal]:
+        """The rows whose key the table does not have, refused with those that are folded into them."""
+        key = ", ".join(self.layout.key) if self.layout else ""
+        every = [each for row in rows for each in (row, *self.folded.pop(row, ()))]
+        return [Refusal(row, f"key ({key}) is not in the table") for row in every]
+
+
+def prepare(batch: Batch, layout: Layout, target: Target) -> Prepared:
+    """The batch ready to be copied. ConfigurationError for a field that no column takes, where that is to stop."""
+    if target.strategy == "delete":
+        fields, refused = set(layout.key), list[Refusal]()
+        slots = tuple(slot for slot in layout.slots if slot.name in layout.key)
+    else:
+        batch, layout, fields, refused = fitted(batch, layout, target)
+        always = {*layout.key, target.newer_by}
+        slots = tuple(s for s in layout.slots_for(fields, always) if s.name in always or _filled(batch, s))
+    indices, keyless, folded = _chosen(batch, layout, slots, target, {refusal.index for refusal in refused})
+    slots = in_writing_order(slots)
     lines, unencodable = copy_text(batch, indices, slots)
-    return Prepared(batch, layout, slots, lines, refused + unencodable, folded)
+    return Prepared(batch, layout, slots, lines, refused + keyless + unencodable, folded)
 
 
 def without_key(batch: Batch, target: Target) -> list[Refusal]:
@@ -74,23 +90,29 @@ def _filled(batch: Batch, slot: Slot) -> bool:
 
 
 def _chosen(
-    batch: Batch, layout: Layout, slots: Sequence[Slot], last_wins: bool
+    batch: Batch, layout: Layout, slots: Sequence[Slot], target: Target, out: set[int]
 ) -> tuple[Sequence[int], list[Refusal], dict[int, list[int]]]:
-    """The indices to write, ascending, those refused for want of a key, and what is folded into which."""
+    """The indices to write, ascending, without those that are out; those refused for want of a key; and what is folded
+    into which. The newest of a key is found by PostgreSQL, which alone knows how its values compare."""
     indices: Sequence[int] = range(len(batch.records))
+    if out:
+        indices = [index for index in indices if index not in out]
     keys = [slot for slot in slots if slot.name in layout.key]
     if not keys:
         return indices, [], {}
     values = {slot.name: values_at(batch.records, slot.path) for slot in keys}
     refused = _keyless(values)
+    refused = [refusal for refusal in refused if refusal.index not in out]
     if refused:
         bad = {refusal.index for refusal in refused}
         indices = [index for index in indices if index not in bad]
+    if target.newer_by:
+        return indices, refused, {}
     columns = [safe_texts([values[slot.name][i] for i in indices], slot.shape) for slot in keys]
     same = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
     if len(set(same)) == len(indices):
         return indices, refused, {}
-    folded = _folded(indices, same, last_wins)
+    folded = _folded(indices, same, last_wins=not target.first_wins)
     gone = {index for others in folded.values() for index in others}
     return [index for index in indices if index not in gone], refused, folded
 
@@ -101,13 +123,3 @@ def _folded(indices: Sequence[int], keys: Sequence[Any], last_wins: bool) -> dic
         groups.setdefault(key, []).append(index)
     ranked = [group[::-1] if last_wins else group for group in groups.values() if len(group) > 1]
     return {first: others for first, *others in ranked}
-
-
-def _unknown_fields(layout: Layout, unknown: set[str]) -> ConfigurationError:
-    names = ", ".join(repr(name[:80]) for name in sorted(unknown)[:10]) + (", …" if len(unknown) > 10 else "")
-    return ConfigurationError(
-        f"table {layout.schema}.{layout.table} has no column for the field{'s' if len(unknown) > 1 else ''} {names} "
-        f"(evolution: freeze). Either add the column (ALTER TABLE {layout.name.as_string(None)} ADD COLUMN …), or take "
-        f"the field out before the load (operator `remove` or `pick`), or keep every field in one jsonb column "
-        f"(columns: {{data: {{type: jsonb, from: $}}}})"
-    )

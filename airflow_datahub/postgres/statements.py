@@ -1,4 +1,8 @@
-"""The SQL that moves rows from a stage to the table, by strategy, and says what became of them."""
+"""The SQL that moves rows from a stage to the table, by strategy, and says what became of them.
+
+Of rows with one key one stands: for an upsert or update the last, with `newer_by` the newest (null is the oldest, of
+equals the last).
+"""
 
 from __future__ import annotations
 
@@ -8,26 +12,43 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from airflow_datahub.postgres.connecting import Session
-from airflow_datahub.postgres.declared import OURS, Strategy
+from airflow_datahub.postgres.declared import OURS, Target
 from airflow_datahub.postgres.rows import Slot
 from airflow_datahub.postgres.tables import Layout, identifiers
 
 ORDINAL = f"{OURS}ordinal"
 """The column of a stage that holds a row's index in its batch."""
 
-_INSERT = "insert into {table} ({columns}) select {columns} from {stage} where true"
+_INSERT = "insert into {table} as t ({columns}) select {columns} from {stage} as s where true"
 _PLAIN = (_INSERT, "{on_conflict}")
 _BY_XMAX = (
     f"with written as ({_INSERT}",
     "{on_conflict} returning (xmax = 0) as fresh)"
-    " select count(*) filter (where fresh), count(*) filter (where not fresh) from written",
+    " select count(*) filter (where fresh), count(*) filter (where not fresh), 0, '{{}}'::int[] from written",
 )
 _BY_KEY = (  # a partitioned table does not give `xmax` back
-    "with known as (select count(*) as old from {stage} join {table} using ({key}) where true",
+    "with known as (select count(*) as old from {stage} as s join {table} as t on {same} where {newer}",
     f"), written as ({_INSERT}",
-    "{on_conflict} returning 1) select (select count(*) from written) - old, old from known",
+    "{on_conflict} returning 1) select (select count(*) from written) - old, old, 0, '{{}}'::int[] from known",
 )
-"""From stage to target; the upserts tell new rows from old."""
+_ABSENT = "select s.{ordinal} from {stage} as s where not exists (select from {table} as t where {same})"
+_UPDATE = (
+    "with written as (update {table} as t set {sets} from {stage} as s where {same} and {newer}",
+    f" returning 1), absent as ({_ABSENT}",
+    ") select 0, (select count(*) from written), 0, array(table absent)",
+)
+_LOOK_UP = (f"with absent as ({_ABSENT}", ") select 0, 0, 0, array(table absent)")
+_DELETE = (
+    "with gone as (delete from {table} as t using {stage} as s where {same}",
+    " returning 1) select 0, 0, count(*), '{{}}'::int[] from gone",
+)
+_FOLD = """
+with ranked as (
+  select {ordinal} as line, first_value({ordinal}) over same as stands, row_number() over same as rank from {stage}
+  window same as (partition by {key} order by {newest} {ordinal} desc)
+), folded as (
+  delete from {stage} as s using ranked where s.{ordinal} = line and rank > 1 returning stands, rank, line
+) select stands, array_agg(line order by rank) from folded group by stands"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +57,10 @@ class Move:
 
     parts: tuple[str, ...]
     counted: bool
-    """It gives back how many rows were inserted and how many updated; else the count of rows is what was inserted."""
+    """It gives back how many rows were inserted, updated and deleted, and the ordinals of those whose key the table
+    does not have; else the count of rows is what was inserted."""
+    folds: bool
+    """Rows of one key must be folded before it: which of them it would take is left to chance."""
 
     def only(self, first: int, last: int) -> str:
         """The statement for the rows with these ordinals, both included."""
@@ -47,32 +71,58 @@ class Move:
         return "".join(self.parts)
 
 
-def move(
-    session: Session, layout: Layout, strategy: Strategy, slots: Sequence[Slot], stage: sql.Composable
-) -> Move:  # fmt: skip
+def move(session: Session, layout: Layout, target: Target, slots: Sequence[Slot], stage: sql.Composable) -> Move:
     """The statement that moves the columns of `slots` from `stage`, an identifier, to the table."""
     names = [slot.name for slot in slots]
-    parts = {
-        "table": layout.name, "columns": identifiers(names), "stage": stage, "key": identifiers(layout.key),
-        "on_conflict": _on_conflict(layout, strategy, names),
-    }  # fmt: skip
-    form = _PLAIN if strategy != "upsert" else _BY_KEY if layout.partitioned else _BY_XMAX
-    return Move(tuple(sql.SQL(text).format(**parts).as_string(session) for text in form), counted=form is not _PLAIN)
-
-
-def fold(session: Session, layout: Layout, stage: sql.Composable) -> str:
-    """Of the stage's rows with one key for PostgreSQL, delete all but the last."""
-    same = sql.SQL(" and ").join(sql.SQL("a.{0} = b.{0}").format(sql.Identifier(name)) for name in layout.key)
-    text = sql.SQL("delete from {0} a using {0} b where {1} and a.{2} < b.{2}")
-    return text.format(stage, same, sql.Identifier(ORDINAL)).as_string(session)
-
-
-def _on_conflict(layout: Layout, strategy: Strategy, names: Sequence[str]) -> sql.Composed:
-    if strategy == "append":
-        return sql.Composed([])
     others = [name for name in names if name not in layout.key]
+    parts = {
+        "table": layout.name, "stage": stage, "columns": identifiers(names), "ordinal": sql.Identifier(ORDINAL),
+        "same": _same(layout.key), "newer": _newer(target.newer_by, "s"), "sets": _sets(others, "s"),
+        "on_conflict": _on_conflict(layout, target, others),
+    }  # fmt: skip
+    form = _form(layout, target, others)
+    texts = tuple(sql.SQL(text).format(**parts).as_string(session) for text in form)
+    return Move(texts, counted=form is not _PLAIN, folds=target.newer_by is not None or form is _UPDATE)
+
+
+def fold(session: Session, layout: Layout, target: Target, stage: sql.Composable) -> str:
+    """Leave one row a key, as PostgreSQL compares them; gives what stands and what is folded into it, by ordinals."""
+    newest = sql.SQL("{} desc nulls last,").format(sql.Identifier(target.newer_by)) if target.newer_by else sql.SQL("")
+    parts = {"stage": stage, "key": identifiers(layout.key), "newest": newest, "ordinal": sql.Identifier(ORDINAL)}
+    return sql.SQL(_FOLD).format(**parts).as_string(session)
+
+
+def _form(layout: Layout, target: Target, others: Sequence[str]) -> tuple[str, ...]:
+    match target.writing:
+        case "insert" | "append":
+            return _PLAIN
+        case "update":
+            return _UPDATE if others else _LOOK_UP
+        case "delete":
+            return _DELETE
+    return _BY_KEY if layout.partitioned else _BY_XMAX
+
+
+def _on_conflict(layout: Layout, target: Target, others: Sequence[str]) -> sql.Composed:
+    if not layout.key:
+        return sql.Composed([])
     key = identifiers(layout.key)
-    if strategy == "insert" or not others:
+    if target.writing == "insert" or not others:
         return sql.SQL(" on conflict ({}) do nothing").format(key)
-    sets = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others)
-    return sql.SQL(" on conflict ({}) do update set {}").format(key, sets)
+    newer = _newer(target.newer_by, "excluded")
+    return sql.SQL(" on conflict ({}) do update set {} where {}").format(key, _sets(others, "excluded"), newer)
+
+
+def _sets(names: Sequence[str], row: str) -> sql.Composed:
+    return sql.SQL(", ").join(sql.SQL("{0} = {1}.{0}").format(sql.Identifier(name), sql.SQL(row)) for name in names)
+
+
+def _same(key: Sequence[str]) -> sql.Composed:
+    return sql.SQL(" and ").join(sql.SQL("s.{0} = t.{0}").format(sql.Identifier(name)) for name in key)
+
+
+def _newer(column: str | None, row: str) -> sql.Composable:
+    """Whether a row may overwrite the one that is there."""
+    if column is None:
+        return sql.SQL("true")
+    return sql.SQL("(t.{0} is null or {1}.{0} >= t.{0})").format(sql.Identifier(column), sql.SQL(row))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain
 from typing import Any
 
+import msgspec
+import psycopg
 from psycopg import sql
 
 from airflow_datahub.contract import Record
-from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.errors import ConfigurationError, RunFailed
 from airflow_datahub.postgres.connecting import Session
 from airflow_datahub.postgres.declared import FUNCTIONS, Column, Default, Target, checked_name
 from airflow_datahub.postgres.rows import Shape, Slot, values_at
@@ -38,14 +40,22 @@ where i.indrelid = %s and i.indisunique and i.indisvalid and i.indimmediate
   and i.indpred is null and i.indexprs is null
 group by i.indexrelid"""
 _LACKING = """
-select name from unnest(%(rights)s::text[]) name where not has_any_column_privilege(%(oid)s, name)"""
+select name from unnest(%(rights)s::text[]) name where not case when name in ('DELETE', 'TRUNCATE')
+  then has_table_privilege(%(oid)s, name) else has_any_column_privilege(%(oid)s, name) end"""
 _SCHEMA = """
 select nspname::text, has_schema_privilege(oid, 'USAGE') from pg_namespace
 where nspname = coalesce(%(schema)s::text, current_schema())"""
 _TABLES = """
 select schemaname || '.' || tablename from pg_tables
 where schemaname not in ('pg_catalog', 'information_schema') and not starts_with(tablename, '_datahub_')"""
-_RIGHTS = {"append": ("INSERT",), "insert": ("INSERT", "SELECT"), "upsert": ("INSERT", "SELECT", "UPDATE")}
+_RIGHTS = {
+    "append": ("INSERT",),
+    "insert": ("INSERT", "SELECT"),
+    "upsert": ("INSERT", "SELECT", "UPDATE"),
+    "update": ("SELECT", "UPDATE"),
+    "delete": ("SELECT", "DELETE"),
+    "replace": ("INSERT", "SELECT", "DELETE"),
+}
 _OF_SCALARS: dict[frozenset[type], str] = {
     frozenset(): "text",
     frozenset({str}): "text",
@@ -74,6 +84,10 @@ class Layout:
     missing: tuple[Column, ...] = ()
     """What to create the table from; empty where it exists."""
     partitioned: bool = False
+    loose: bool = False
+    """A field without a column is gathered or left out, whatever it holds."""
+    added: tuple[Column, ...] = ()
+    """Columns that fields of records ask for, and that the table did not have."""
 
     @property
     def name(self) -> sql.Identifier:
@@ -90,12 +104,13 @@ class Layout:
         """Whether the field may come as undecoded JSON: all that is read of it goes into a column of JSON as it is."""
         taking = [slot for slot in self.slots if slot.path and slot.path[0] == field]
         if not taking:
-            return any(not slot.path for slot in self.slots)
+            return self.loose or any(not slot.path for slot in self.slots)
         return field not in self.key and all(s.shape is Shape.JSON and len(s.path) == 1 for s in taking)
 
-    def slots_for(self, fields: set[str]) -> tuple[Slot, ...]:
-        """The columns that records with these fields fill; for the others the table's defaults stand."""
-        return tuple(slot for slot in self.slots if not slot.path or slot.path[0] in fields or slot.name in self.key)
+    def slots_for(self, fields: set[str], always: Collection[str | None]) -> tuple[Slot, ...]:
+        """The columns that records with these fields fill, and those that are always written; for the others the
+        table's defaults stand."""
+        return tuple(slot for slot in self.slots if not slot.path or slot.path[0] in fields or slot.name in always)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +155,10 @@ def existing(session: Session, target: Target) -> Layout | None:
     name = sql.Identifier(schema, target.table)
     _check_columns(target, columns, where, name)
     _check_key(session, target, oid, columns, where, name)
+    _check_newer_by(target, columns, where, name)
     _check_rights(session, target, oid, where, name)
     slots, passive = _slots(target, columns), _passive(columns)
-    return Layout(schema, target.table, target.key, slots, passive, partitioned=kind == "p")
+    return Layout(schema, target.table, target.key, slots, passive, (), kind == "p", _loose(target))
 
 
 def missing(session: Session, target: Target) -> ConfigurationError:
@@ -154,8 +170,14 @@ def missing(session: Session, target: Target) -> ConfigurationError:
     near |= set(difflib.get_close_matches(wanted, names, n=3))
     hint = f"; near are {', '.join(sorted(near))}" if near else ""
     return ConfigurationError(
-        f"connection {target.connection!r}: table {wanted!r} does not exist and create is false{hint}"
+        f"connection {target.connection!r}: table {wanted!r} does not exist and {_not_created(target)}{hint}"
     )
+
+
+def _not_created(target: Target) -> str:
+    if target.strategy in ("update", "delete"):
+        return f"strategy {target.strategy} has nothing to work on without it"
+    return "create is false"
 
 
 def planned(target: Target, schema: str, records: Sequence[Record]) -> Layout:
@@ -165,6 +187,13 @@ def planned(target: Target, schema: str, records: Sequence[Record]) -> Layout:
     taken = {column.path[0] for column in target.columns if column.path}
     keys = [Column(name, (name,)) for name in target.key if name not in declared]
     others = [Column(f, (f,)) for f in fields if f not in declared and f not in taken and f not in target.key]
+    if target.rest:
+        others = [column for column in others if column.name == target.newer_by]
+    if target.newer_by not in (None, *target.key, *declared, *(column.name for column in others)):
+        raise ConfigurationError(
+            f"table {target.table!r} cannot be created: newer_by {target.newer_by!r} is in no record of the first "
+            f"batch; give it a type under columns, `{target.newer_by}: timestamptz`"
+        )
     columns = tuple(_decided(target, column, records) for column in [*keys, *target.columns, *others])
     if len(columns) > MOST_COLUMNS:
         raise ConfigurationError(
@@ -172,7 +201,7 @@ def planned(target: Target, schema: str, records: Sequence[Record]) -> Layout:
             f"`pick` the fields that matter, or keep the record in one column with `from: $`"
         )
     slots = tuple(Slot(column.name, Shape.of(column.type or ""), column.path) for column in columns)
-    return Layout(schema, target.table, target.key, slots, missing=columns)
+    return Layout(schema, target.table, target.key, slots, missing=columns, loose=_loose(target))
 
 
 def create(session: Session, layout: Layout) -> None:
@@ -183,13 +212,46 @@ def create(session: Session, layout: Layout) -> None:
     session.execute(sql.SQL("create table {} ({})").format(layout.name, sql.SQL(", ").join(parts)))
 
 
+def add(session: Session, target: Target, layout: Layout, columns: Sequence[Column]) -> None:
+    """Add columns to the table in the transaction under way, unless another writer did: then they must be the same."""
+    parts = [
+        sql.SQL("add column if not exists {} {}").format(sql.Identifier(column.name), sql.SQL(column.type or "text"))
+        for column in columns
+    ]
+    statement = sql.SQL("alter table {} {}").format(layout.name, sql.SQL(", ").join(parts))
+    try:
+        session.execute(statement)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"connection {target.connection!r}: role {session.info.user!r} does not own table {layout.schema}."
+            f"{layout.table}, so evolution: evolve cannot add a column. As the owner run: "
+            f"{statement.as_string(session)}; or say `evolution: ignore`"
+        ) from error
+    found = {name: Shape.of(base) for name, _, base, *_ in session.execute(_COLUMNS, [_oid(session, layout)])}
+    for column in columns:
+        if found[column.name] is not Shape.of(column.type or ""):
+            raise RunFailed(
+                f"column {column.name!r} of {layout.schema}.{layout.table} was added by someone else; try again"
+            )
+
+
+def _oid(session: Session, layout: Layout) -> int:
+    row = session.execute("select %s::regclass::oid", [layout.name.as_string(session)]).fetchone()
+    return int(row[0]) if row else 0
+
+
 def inferred(values: Iterable[Any]) -> str:
     """The type of a column that holds these values; None says nothing."""
-    values = [value for value in values if value is not None]
+    values = [value for value in values if not nothing(value)]
     types = frozenset(map(type, values))
     if types == {int} and not all(-(2**63) <= value < 2**63 for value in values):
         return "numeric"
     return _OF_SCALARS.get(types, "jsonb")
+
+
+def nothing(value: Any) -> bool:
+    """Whether a value is null, also as undecoded JSON."""
+    return value is None or (isinstance(value, msgspec.Raw) and bytes(value) == b"null")
 
 
 def identifiers(names: Iterable[str]) -> sql.Composed:
@@ -214,6 +276,10 @@ def _slots(target: Target, columns: dict[str, _Existing]) -> tuple[Slot, ...]:
         for name, column in columns.items()
         if not column.passive
     )
+
+
+def _loose(target: Target) -> bool:
+    return target.rest is not None or target.evolution == "ignore"
 
 
 def _passive(columns: dict[str, _Existing]) -> frozenset[str]:
@@ -261,6 +327,18 @@ def _check_key(
     if target.key and set(target.key) not in unique:
         statement = sql.SQL("CREATE UNIQUE INDEX ON {} ({})").format(table, identifiers(target.key)).as_string(None)
         raise ConfigurationError(f"{where} has no unique index on key ({', '.join(target.key)}): {statement}")
+
+
+def _check_newer_by(target: Target, columns: dict[str, _Existing], where: str, table: sql.Identifier) -> None:
+    column = columns.get(target.newer_by or "")
+    if target.newer_by and column is None:
+        name = sql.Identifier(target.newer_by).as_string(None)
+        raise ConfigurationError(
+            f"{where} has no column {target.newer_by!r}, which the spec names as newer_by: "
+            f"ALTER TABLE {table.as_string(None)} ADD COLUMN {name} timestamptz"
+        )
+    if column and column.passive:
+        raise ConfigurationError(f"{where}: newer_by {target.newer_by!r} is generated, so no record can bring it")
 
 
 def _check_rights(session: Session, target: Target, oid: int, where: str, table: sql.Identifier) -> None:

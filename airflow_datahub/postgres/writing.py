@@ -21,8 +21,9 @@ from airflow_datahub.postgres import checkpoints, connecting, stages, tables
 from airflow_datahub.postgres.ahead import Ahead
 from airflow_datahub.postgres.connecting import Session, connect
 from airflow_datahub.postgres.declared import Target
+from airflow_datahub.postgres.destination import Destination
 from airflow_datahub.postgres.failures import Place, failure, of_data, retryable
-from airflow_datahub.postgres.loading import Loaded, Loader, StageLost, count
+from airflow_datahub.postgres.loading import STAGE, Loaded, Loader, StageLost, count
 from airflow_datahub.postgres.preparing import Prepared, prepare, without_key
 from airflow_datahub.postgres.rows import Lines, copy_text
 from airflow_datahub.postgres.tables import Layout
@@ -49,15 +50,15 @@ class TableWriter(Writer):
         self._cancelled, self._idle = threading.Event(), threading.Event()
         self._idle.set()
         self._ahead: Ahead | None = None
-        self._begun = self._exists = self._has_temporary = False
+        self._begun = self._has_temporary = False
+        self._into = Destination(target, stream, run.log)
         self._session = connect(self._connection)
         self._role, self._database = self._session.info.user, self._session.info.dbname
         try:
             with self._failing("USAGE ON SCHEMA of the table"):
                 self._schema = tables.schema_for(self._session, target)
                 self._backend = connecting.backend(self._session)
-            self._layout = self._ready()
-            self._exists = self._layout is not None
+            self._find()
             self._may_copy_ahead = self._may_make_stages()
         except BaseException:
             self._session.close()
@@ -68,22 +69,26 @@ class TableWriter(Writer):
             return checkpoints.read(self._session, self._schema, self._stream)
 
     def target(self) -> str | None:
-        layout = self._layout
-        return f"{layout.schema}.{layout.table}" if layout and self._exists else None
+        return self._into.name()
+
+    def start_over(self) -> None:
+        self._into.start_over()
 
     def opaque(self) -> Callable[[str], bool] | None:
-        return self._layout.opaque if self._layout else None
+        return self._into.layout.opaque if self._into.layout else None
 
     def prepare(self, batch: Batch) -> Prepared:
         """The batch as COPY text. Raises ConfigurationError for a field that no column takes."""
-        if self._layout is None:
+        layout = self._into.layout
+        if layout is None:
             refused = without_key(batch, self._target)
             if len(refused) == len(batch.records):  # nothing here that a table could be planned from
                 return Prepared(batch, refused=refused)
-            self._layout = tables.planned(self._target, self._schema, batch.records)
+            layout = self._into.layout = tables.planned(self._target, self._schema, batch.records)
         if not batch.records:
             return Prepared(batch)
-        prepared = prepare(batch, self._layout, last_wins=self._target.strategy == "upsert")
+        prepared = prepare(batch, layout, self._target)
+        self._into.layout = prepared.layout
         self._send_ahead(prepared)
         return prepared
 
@@ -91,7 +96,7 @@ class TableWriter(Writer):
         """Have it copied, but for the first batch, which waits for nobody: a run of one batch needs one connection."""
         if not prepared.lines or not prepared.layout:
             return
-        if self._begun and self._exists and self._may_copy_ahead:
+        if self._begun and self._may_copy_ahead and self._into.takes(prepared.layout):
             self._ahead = self._ahead or Ahead(lambda: connect(self._connection), self._run)
             prepared.copy = self._ahead.submit(prepared.layout, prepared.slots, prepared.lines)
         self._begun = True
@@ -105,8 +110,27 @@ class TableWriter(Writer):
             self._idle.set()
             if self._ahead and prepared.copy:
                 self._ahead.release(prepared.copy)
-        self._exists = self._exists or prepared.layout is not None
+        if prepared.layout:
+            self._into.keep(prepared.layout)
         return written
+
+    def finish(self, checkpoint: Checkpoint) -> None:
+        """Make the rows of a replacing run the table's. StopRun where they are too few (R15) or do not fit."""
+        if self._target.strategy != "replace":
+            return
+        self._idle.clear()
+        try:
+            with self._failing(self._table_rights), self._session.transaction():
+                self._check()
+                with self._failing(self._schema_rights):
+                    table, refused = self._into.replace(self._session)
+                with self._failing(self._checkpoint_rights):
+                    to = replace(checkpoint, target=table)
+                    checkpoints.move(self._session, self._schema, self._stream, to, checkpoint.counters)
+        finally:
+            self._idle.set()
+        if refused:
+            raise StopRun(refused)
 
     def _repeated(self, prepared: Prepared, checkpoint: Checkpoint, settle: Settle) -> Written:
         """Try until it is known to be committed, or known to have failed (R9)."""
@@ -200,18 +224,14 @@ class TableWriter(Writer):
 
     def _target_of(self, prepared: Prepared) -> str | None:
         """The table, which is there once a batch with a layout is written."""
-        layout = prepared.layout
-        return f"{layout.schema}.{layout.table}" if layout else self.target()
+        return self._into.name_of(prepared.layout) if prepared.layout else self.target()
 
-    def _ready(self) -> Layout | None:
-        """The table, or None where the first batch is to make it; the checkpoint's table is there afterwards."""
+    def _find(self) -> None:
+        """Look the table up; the checkpoint's table is there afterwards."""
         with self._failing(self._table_rights):
-            layout = tables.existing(self._session, self._target)
-            if layout is None and not self._target.create:
-                raise tables.missing(self._session, self._target)
+            self._into.find(self._session)
         with self._failing(self._schema_rights):
             checkpoints.ensure(self._session, self._schema)
-        return layout
 
     def _may_make_stages(self) -> bool:
         """Whether the role may create tables beside the target; what dead writers left there is dropped."""
@@ -233,21 +253,23 @@ class TableWriter(Writer):
         return self._ahead.stage_of(prepared.copy)
 
     def _written(self, prepared: Prepared, stage: sql.Identifier | None) -> Written:
-        total, merged = Written(), 0
+        total, prepared = Written(), replace(prepared, folded=dict(prepared.folded))  # a repeat begins with all of it
         lines, refused = prepared.lines, prepared.refused
         loader = self._loader(prepared.layout) if prepared.layout else None
         while True:
             if loader and lines:
                 loaded = self._loaded(loader, prepared, lines, stage)
                 total.inserted, total.updated = total.inserted + loaded.inserted, total.updated + loaded.updated
-                refused, merged = [*refused, *loaded.refused], merged + loaded.merged
+                total.deleted += loaded.deleted
+                prepared.fold(loaded.folded)
+                refused = [*refused, *loaded.refused, *prepared.absent(loaded.absent)]
             total.refused += refused
             spares = prepared.spares(refused)
             if not spares:
                 break
             lines, refused, stage = *copy_text(prepared.batch, spares, prepared.slots), None
         total.refused.sort(key=lambda refusal: refusal.index)
-        total.merged = merged + sum(map(len, prepared.folded.values()))
+        total.merged = sum(map(len, prepared.folded.values()))
         total.unchanged = len(prepared.batch.records) - total.total
         return total
 
@@ -270,23 +292,14 @@ class TableWriter(Writer):
         return loader.load(prepared.slots, lines, suspect=suspect)
 
     def _loader(self, layout: Layout) -> Loader:
-        """A loader with the target in place."""
-        if layout.missing and not self._exists:
-            self._create(layout)
-        return Loader(self._session, layout, self._target.strategy, self._check)
-
-    def _create(self, layout: Layout) -> None:
-        """Create the table, unless somebody did meanwhile: then it must be what this writer has planned with."""
+        """A loader with what is written to in place."""
+        takes = self._into.takes(layout)
         with self._failing(self._schema_rights):
-            self._session.execute("select pg_advisory_xact_lock(%s)", [checkpoints.CREATION_LOCK])
-            found = tables.existing(self._session, self._target)
-            if found is None:
-                tables.create(self._session, layout)
-                self._log.info("table_created", table=f"{layout.schema}.{layout.table}", columns=len(layout.missing))
-            elif not set(layout.slots) <= set(found.slots):
-                raise RunFailed(
-                    f"table {layout.schema}.{layout.table} was created by someone else meanwhile; try again"
-                )
+            written = self._into.make(self._session, layout)
+        if not takes and self._has_temporary:
+            self._session.execute(f"drop table pg_temp.{STAGE}".encode())
+            self._has_temporary = False
+        return Loader(self._session, written, self._target, self._check)
 
     def _check(self) -> None:
         if self._cancelled.is_set():

@@ -17,15 +17,13 @@ Example:
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from airflow_datahub.contract import Checkpoints, Run, Sink, Stream, Writer
 from airflow_datahub.postgres import declared
-
-LATER = {"strategy": ("update", "delete", "replace"), "evolution": ("ignore", "evolve", "reject")}
 
 
 def _table(text: str) -> str:
@@ -74,48 +72,105 @@ class Postgres(Sink):
     """Table to write to, with its schema or without: `events` or `public.events`, upper and lower case as written."""
 
     key: tuple[Name, ...] = ()
-    """Columns that identify a row; needed for insert and upsert. A record without them is refused."""
+    """Columns that identify a row; needed for insert, upsert, update and delete. A record without them is refused."""
 
-    strategy: Literal["insert", "upsert", "append"] = "insert"
+    strategy: declared.Strategy = "insert"
     """`insert` writes keys that are not there yet (of a key repeated in a batch the first), `upsert` overwrites (the
-    last wins), `append` writes every record and has no key."""
+    last wins; a row that is as it was counts as updated), `update` overwrites and refuses keys that are not there,
+    `delete` deletes the rows of the keys (a key that is not there counts as unchanged; of a record only the key is
+    looked at), `append` writes every record and has no key. `replace` makes what one run brings the whole content of
+    the table, in one transaction at the end of the run; of a key, if one is given, the last wins."""
+
+    newer_by: Name | None = None
+    """For upsert and update: a column, such as `updated_at`, by which an older record never overwrites a newer row. Of
+    equals the last wins, null is the oldest; what is passed over counts as unchanged."""
 
     columns: dict[Name, Annotated[Column, BeforeValidator(_long_form, json_schema_input_type=str | Column)]] = Field(
         default={}
     )
     """Types by column, or the long form; the others are the table's own, or inferred from the first batch."""
 
-    evolution: Literal["freeze"] = "freeze"
-    """`freeze` stops at a field that no column takes and names it."""
+    rest: Name | None = None
+    """A jsonb column that takes, as one object, every field without a column. A missing table is then created with the
+    key, `columns`, `newer_by` and this one."""
+
+    evolution: declared.Evolution = "freeze"
+    """What becomes of a field that no column takes: `freeze` stops and names it, `ignore` leaves it out, `evolve` adds
+    a column of the type of the batch's values (at most 500; a later value of another type is refused with its record),
+    `reject` refuses its record."""
 
     create: bool = True
-    """Create the table if it is missing."""
+    """Create the table if it is missing; update and delete never do."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _known_but_not_yet(cls, data: Any) -> Any:
-        for name in ("newer_by", "rest"):
-            if isinstance(data, dict) and name in data:
-                raise ValueError(f"{name} is not yet supported")
-        return data
-
-    @field_validator("strategy", "evolution", mode="before")
-    @classmethod
-    def _value_not_yet(cls, value: Any, info: Any) -> Any:
-        if value in LATER[info.field_name]:
-            raise ValueError(f"{info.field_name} {value!r} is not yet supported")
-        return value
+    shrink: bool = False
+    """For replace: whether a run may leave the table empty, or with less than half of the rows that are there. Without
+    it such a run changes nothing and fails."""
 
     @model_validator(mode="after")
     def _key_fits_strategy(self) -> Postgres:
         if self.strategy == "append" and self.key:
             raise ValueError("key has no meaning with strategy append: take it out, or say insert or upsert")
-        if self.strategy != "append" and not self.key:
+        if self.strategy not in ("append", "replace") and not self.key:
             raise ValueError(f"key is needed for strategy {self.strategy}; without one say `strategy: append`")
         if len(set(self.key)) != len(self.key):
             raise ValueError(f"key names a column twice: {', '.join(self.key)}")
         if not_null := [name for name in self.key if name in self.columns and self.columns[name].from_ == "$"]:
             raise ValueError(f"key {not_null[0]!r} cannot be the whole record")
+        return self
+
+    @model_validator(mode="after")
+    def _newer_by_has_a_meaning(self) -> Postgres:
+        name = self.newer_by
+        if name is None:
+            return self
+        if self.strategy not in ("upsert", "update"):
+            raise ValueError(f"newer_by has no meaning with strategy {self.strategy}: it is for upsert and update")
+        if name in self.key:
+            raise ValueError(f"newer_by {name!r} is part of the key, so two rows of one key never differ in it")
+        column = self.columns.get(name)
+        if name == self.rest or (column and (column.from_ == "$" or column.type in ("json", "jsonb"))):
+            raise ValueError(f"newer_by {name!r} is JSON, which has no order that would mean newer")
+        return self
+
+    @model_validator(mode="after")
+    def _rest_has_a_meaning(self) -> Postgres:
+        name = self.rest
+        if name is None:
+            return self
+        column = self.columns.get(name, Column())
+        if column.type not in (None, "jsonb"):
+            raise ValueError(f"rest {name!r} is of type {column.type} in columns, it must be jsonb")
+        if column.from_ is not None:
+            raise ValueError(f"rest {name!r} takes the fields without a column, so it can have no `from`")
+        if not column.null:
+            raise ValueError(f"rest {name!r} is null where every field has a column, so it cannot be `null: false`")
+        if name in self.key:
+            raise ValueError(f"rest {name!r} cannot be part of the key")
+        return self
+
+    @model_validator(mode="after")
+    def _unknown_fields_have_one_place(self) -> Postgres:
+        whole = next((name for name, column in self.columns.items() if column.from_ == "$"), None)
+        if self.rest and self.evolution != "freeze":
+            raise ValueError(f"evolution {self.evolution} has no meaning with rest, which takes every unknown field")
+        if whole and (self.rest or self.evolution != "freeze"):
+            other = "rest" if self.rest else f"evolution {self.evolution}"
+            raise ValueError(f"{other} has no meaning with column {whole!r}: `from: $` takes every field")
+        return self
+
+    @model_validator(mode="after")
+    def _says_nothing_that_the_strategy_ignores(self) -> Postgres:
+        if self.strategy == "delete":
+            if unused := [name for name in ("rest", "evolution") if name in self.model_fields_set]:
+                raise ValueError(f"{unused[0]} has no meaning with strategy delete, which looks at the key alone")
+            if others := [name for name in self.columns if name not in self.key]:
+                raise ValueError(
+                    f"column {others[0]!r} has no meaning with strategy delete, which looks at the key alone"
+                )
+        if self.strategy in ("update", "delete") and self.create and "create" in self.model_fields_set:
+            raise ValueError(f"create has no meaning with strategy {self.strategy}, which needs rows to work on")
+        if self.shrink and self.strategy != "replace":
+            raise ValueError(f"shrink has no meaning with strategy {self.strategy}: it is for replace")
         return self
 
     def asset(self) -> tuple[str, str]:
@@ -133,17 +188,26 @@ class Postgres(Sink):
 
         return TableCheckpoints(self.target(), run)
 
+    def replaces(self) -> bool:
+        return self.strategy == "replace"
+
     def target(self) -> declared.Target:
         """What the client is told."""
         schema, table = declared.split_table(self.table)
-        columns = tuple(
+        columns = [
             declared.Column(
                 name,
                 (name,) if column.from_ is None else declared.split_path(column.from_),
-                column.type,
+                "jsonb" if name == self.rest else column.type,
                 column.null,
                 column.default,
             )
             for name, column in self.columns.items()
-        )
-        return declared.Target(self.connection, schema, table, self.key, self.strategy, columns, self.create)
+        ]
+        if self.rest and self.rest not in self.columns:
+            columns.append(declared.Column(self.rest, (self.rest,), "jsonb"))
+        return declared.Target(
+            connection=self.connection, schema=schema, table=table, key=self.key, strategy=self.strategy,
+            columns=tuple(columns), create=self.create and self.strategy not in ("update", "delete"),
+            newer_by=self.newer_by, rest=self.rest, evolution=self.evolution, shrink=self.shrink,
+        )  # fmt: skip

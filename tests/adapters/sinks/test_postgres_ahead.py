@@ -181,7 +181,7 @@ def test_stages_go_with_their_writer(warehouse: Warehouse, writer: Writer) -> No
 
 def test_the_next_start_drops_what_dead_owners_left_and_nothing_else(warehouse: Warehouse, writer: Writer) -> None:
     committed(writer, copied(writer, rows(100)), 2)
-    layout = Layout("public", "events", (), writer._layout.slots)  # type: ignore[attr-defined]
+    layout = Layout("public", "events", (), writer._into.layout.slots)  # type: ignore[attr-defined]
     dead = connect(connection(warehouse.dsn))
     left = Stages(dead, layout, "a run that died").names
     warehouse.sql('create table "_datahub_stage_of_somebody" (id int)')
@@ -196,7 +196,7 @@ def test_the_next_start_drops_what_dead_owners_left_and_nothing_else(warehouse: 
 
 
 def test_an_abandoned_stage_that_is_in_use_does_not_hold_up_a_start(warehouse: Warehouse, writer: Writer) -> None:
-    layout, journal = Layout("public", "events", (), writer._layout.slots), Journal()  # type: ignore[attr-defined]
+    layout, journal = Layout("public", "events", (), writer._into.layout.slots), Journal()  # type: ignore[attr-defined]
     with connect(connection(warehouse.dsn)) as session:
         name = Stages(session, layout, "x").names[0]
     with psycopg.connect(warehouse.dsn) as other, connect(connection(warehouse.dsn)) as session:

@@ -59,12 +59,29 @@ def test_types_that_are_refused(written: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"strategy": "replace"}, "not yet"),
-        ({"strategy": "update"}, "not yet"),
-        ({"strategy": "delete"}, "not yet"),
-        ({"evolution": "evolve"}, "not yet"),
-        ({"newer_by": "t"}, "newer_by is not yet"),
-        ({"rest": "payload"}, "rest is not yet"),
+        ({"strategy": "update", "key": []}, "key is needed for strategy update"),
+        ({"strategy": "delete", "key": []}, "key is needed for strategy delete"),
+        ({"newer_by": "t"}, "newer_by has no meaning with strategy insert"),
+        ({"newer_by": "t", "strategy": "delete"}, "newer_by has no meaning with strategy delete"),
+        ({"newer_by": "t", "strategy": "replace"}, "newer_by has no meaning with strategy replace"),
+        ({"newer_by": "id", "strategy": "upsert"}, "newer_by 'id' is part of the key"),
+        ({"newer_by": "t", "strategy": "upsert", "columns": {"t": "jsonb"}}, "newer_by 't' is JSON"),
+        ({"newer_by": "r", "strategy": "upsert", "rest": "r"}, "newer_by 'r' is JSON"),
+        ({"newer_by": "t", "strategy": "upsert", "columns": {"t": {"from": "$"}}}, "newer_by 't' is JSON"),
+        ({"rest": "r", "columns": {"r": "text"}}, "rest 'r' is of type text in columns, it must be jsonb"),
+        ({"rest": "r", "columns": {"r": {"from": "x"}}}, "rest 'r' .* can have no `from`"),
+        ({"rest": "r", "columns": {"r": {"null": False}}}, "rest 'r' is null where every field has a column"),
+        ({"rest": "id"}, "rest 'id' cannot be part of the key"),
+        ({"rest": "r", "evolution": "evolve"}, "evolution evolve has no meaning with rest"),
+        ({"rest": "r", "columns": {"d": {"from": "$"}}}, "rest has no meaning with column 'd'"),
+        ({"evolution": "evolve", "columns": {"d": {"from": "$"}}}, "evolution evolve has no meaning with column 'd'"),
+        ({"evolution": "thaw"}, "freeze"),
+        ({"strategy": "delete", "rest": "r"}, "rest has no meaning with strategy delete"),
+        ({"strategy": "delete", "evolution": "ignore"}, "evolution has no meaning with strategy delete"),
+        ({"strategy": "delete", "columns": {"n": "text"}}, "column 'n' has no meaning with strategy delete"),
+        ({"strategy": "delete", "create": True}, "create has no meaning with strategy delete"),
+        ({"strategy": "update", "create": True}, "create has no meaning with strategy update"),
+        ({"shrink": True}, "shrink has no meaning with strategy insert"),
         ({"strategy": "upsrt"}, "upsert"),
         ({"key": []}, "key is needed for strategy insert"),
         ({"strategy": "append"}, "key has no meaning"),
@@ -88,6 +105,20 @@ def test_types_that_are_refused(written: str) -> None:
 def test_what_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         Postgres(**{**PLAIN, **change})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"strategy": "replace"}, {"strategy": "replace", "key": [], "shrink": True},
+        {"strategy": "replace", "evolution": "evolve"}, {"strategy": "replace", "rest": "r"},
+        {"strategy": "update", "newer_by": "t", "evolution": "ignore", "create": False},
+        {"strategy": "delete", "columns": {"id": {"type": "uuid", "from": "it.id"}}, "create": False},
+        {"rest": "r", "columns": {"r": "jsonb"}},
+    ],
+)  # fmt: skip
+def test_what_has_a_meaning(change: dict[str, Any]) -> None:
+    assert Postgres(**{**PLAIN, **change}).target().create is (change.get("strategy") not in ("update", "delete"))
 
 
 def test_paths() -> None:
