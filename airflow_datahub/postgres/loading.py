@@ -187,10 +187,11 @@ def staged(layout: Layout) -> sql.Composed:
     return sql.SQL("select 0 as {}, {} from {} with no data").format(sql.Identifier(ORDINAL), names, layout.name)
 
 
-def copy(session: Session, stage: sql.Identifier, slots: Sequence[Slot], lines: Lines) -> None:
-    """COPY the rows into a stage."""
+def copy(session: Session, stage: sql.Identifier, slots: Sequence[Slot], lines: Lines, *, freeze: bool = False) -> None:
+    """COPY the rows into a stage; `freeze` where this transaction has truncated it: cheaper to read afterwards."""
     names = identifiers([ORDINAL, *(slot.name for slot in slots)])
-    statement = sql.SQL("copy {} ({}) from stdin").format(stage, names)
+    options = sql.SQL(" with (freeze)" if freeze else "")
+    statement = sql.SQL("copy {} ({}) from stdin{}").format(stage, names, options)
     with session.cursor() as cursor, cursor.copy(statement) as stream:
         for block in lines:
             for start in range(0, len(block), PIECE):

@@ -69,7 +69,7 @@ class Stages:
         """Replace what is in the stage; others see the rows once this returns."""
         with self._session.transaction():
             self._session.execute(sql.SQL("truncate {}").format(self.table(name)))
-            copy(self._session, self.table(name), slots, lines)
+            copy(self._session, self.table(name), slots, lines, freeze=True)
 
 
 def stage_name(run_id: str, token: str, number: int) -> str:
