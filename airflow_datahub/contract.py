@@ -71,6 +71,10 @@ class Batch:
     total: int | None = None
     """Records in the whole source, where it says."""
 
+    mark: Any = None
+    """What the source keeps beside its cursor once these records are dealt with, JSON; it finds it again in
+    `Run.checkpoint`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -125,6 +129,7 @@ class Checkpoint:
     """What the run has counted so far, over all its tries; JSON."""
 
     mark: Any = None
+    """What the source keeps beside its cursor."""
     format: int = CHECKPOINT_FORMAT
 
     last: Sequence[str] = ()
@@ -132,6 +137,9 @@ class Checkpoint:
 
     target: str | None = None
     """What the rows went into; None where that is not known."""
+
+    age: float | None = field(default=None, compare=False)
+    """Seconds since it was written, by the clock of what keeps it; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +211,10 @@ class Run:
     log: Log = field(default_factory=Silence)
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once a stop is asked for. Waits of adapters end with it."""
+    checkpoint: Checkpoint | None = None
+    """Where the stream stands that is read; None where there is nothing to go on from."""
+    concurrency: int = 10
+    """Requests that a source may have under way at once."""
 
 
 class Adapter(BaseModel):

@@ -6,6 +6,7 @@
     - ConfigurationError credentials, rights, a missing table or extra: a person must act, no retry helps
     - StopRun            a budget or limit says stop: no retry
     - RetryLater         the other side asked us to wait; carries the delay in seconds
+      . QuotaUsedUp      an API's quota is used up
     - RunFailed          anything that the task's own retries may cure (network, database, server)
     - Interrupted        a stop was asked for; what is committed stays
   + RejectRecord         this record is bad, the run goes on
@@ -69,6 +70,10 @@ class RetryLater(RunError):
         super().__init__(message)
         self.delay = delay
         """Seconds to wait before the next try."""
+
+
+class QuotaUsedUp(RetryLater):
+    """The API wants a longer pause than can be waited for in place."""
 
 
 class RunFailed(RunError):

@@ -56,7 +56,8 @@ def _fields(model: type[BaseModel]) -> Iterator[str]:
         if field.exclude:  # a word that is known and does not act yet
             continue
         text = " ".join((field.description or "").split()).replace("|", "\\|")
-        yield f"| `{field.alias or name}` | {_type(schemas[field.alias or name])} | {_default(field)} | {text} |"
+        word = str(field.alias or name)
+        yield f"| `{word}` | {_type(schemas[word])} | {_default(field, schemas[word])} | {text} |"
         nested += _models(field.annotation)
     yield ""
     for each in nested:
@@ -85,11 +86,11 @@ def _type(schema: dict[str, Any]) -> str:
     return NAMES.get(kind, kind)
 
 
-def _default(field: FieldInfo) -> str:
+def _default(field: FieldInfo, schema: dict[str, Any]) -> str:
     if field.is_required():
         return "needed"
     value = field.get_default(call_default_factory=True, validated_data={})
-    return "" if value is None or isinstance(value, BaseModel) else f"`{json.dumps(value)}`"
+    return "" if value is None or isinstance(value, BaseModel) else f"`{json.dumps(schema.get('default', value))}`"
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -27,6 +27,8 @@ class Place:
     skip: int = 0
     last: tuple[str, ...] = ()
     """Of the last records that are dealt with, the newest first."""
+    mark: Any = None
+    """What the source keeps beside the cursor; it moves with whole batches."""
 
 
 START = Place()
@@ -47,14 +49,14 @@ class Position:
     @classmethod
     def of(cls, checkpoint: Checkpoint | None) -> Position:
         """The position that a checkpoint keeps; without one, the start of the source."""
-        return cls(Place(checkpoint.cursor, checkpoint.skip, tuple(checkpoint.last))) if checkpoint else cls()
+        return cls(_place(checkpoint)) if checkpoint else cls()
 
     @property
     def place(self) -> Place:
         """Where it stands now."""
         if self._records:
             last = tuple(map(identity, reversed(self._records)))
-            self._place = Place(self._place.cursor, self._place.skip, (last + self._place.last)[:REMEMBERED])
+            self._place = replace(self._place, last=(last + self._place.last)[:REMEMBERED])
             self._records = []
         return self._place
 
@@ -68,7 +70,7 @@ class Position:
             yield _piece(batch, start, end)
             start = end
         if batch.cursor is not None:
-            self._place, self._records = Place(batch.cursor), []
+            self._go_behind(batch)
 
     def _known(self, batch: Batch) -> int:
         """How many records of the first batch an earlier run dealt with."""
@@ -83,18 +85,28 @@ class Position:
         for known in self._place.last:
             if known in hashes:
                 index = count - 1 - hashes[::-1].index(known)
-                self._place = Place(self._place.cursor, index + 1, self._place.last)
+                self._place = replace(self._place, skip=index + 1)
                 return index + 1
-        self._place = Place(self._place.cursor)
+        self._place = Place(self._place.cursor, mark=self._place.mark)
         self.lost = True
         return 0
 
+    def _go_behind(self, batch: Batch) -> None:
+        self._place, self._records = Place(batch.cursor, mark=batch.mark), []
+        self._resumes = False
+
     def _move(self, batch: Batch, start: int, end: int) -> None:
-        if end == len(batch.records) and batch.cursor is not None:
-            self._place, self._records = Place(batch.cursor), []
+        whole = end == len(batch.records)
+        if whole and batch.cursor is not None:
+            self._go_behind(batch)
         else:
-            self._place = Place(self._place.cursor, self._place.skip + end - start, self._place.last)
+            mark = batch.mark if whole else self._place.mark
+            self._place = replace(self._place, skip=self._place.skip + end - start, mark=mark)
             self._records = [*self._records, *batch.records[max(start, end - REMEMBERED) : end]][-REMEMBERED:]
+
+
+def _place(checkpoint: Checkpoint) -> Place:
+    return Place(checkpoint.cursor, checkpoint.skip, tuple(checkpoint.last), checkpoint.mark)
 
 
 def identity(record: Any) -> str:

@@ -59,7 +59,8 @@ def run_pipeline(
         store.begin(pipeline.id, run.run_id, pipeline.revision, run.trigger)
         store.end(pipeline.id, run.run_id, "skipped")
         return Outcome(summary=f"ingestion skipped: {skipped}", skipped=skipped)
-    run = replace(run, revision=pipeline.revision, params=resolve_params(pipeline, run.params))
+    params = resolve_params(pipeline, run.params)
+    run = replace(run, revision=pipeline.revision, params=params, concurrency=pipeline.throughput.concurrency)
     store.begin(pipeline.id, run.run_id, run.revision, run.trigger)
     try:
         outcome = _run_stage(pipeline, run, store, full, limit, {**(values or {}), "params": run.params})

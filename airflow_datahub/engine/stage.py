@@ -100,7 +100,7 @@ class Stage:
         self._do = do = assignment
         self._writer, self._tally = do.writer, do.tally
         self._stopping = threading.Event()
-        self._run = replace(do.run, stopping=self._stopping)
+        self._run = replace(do.run, stopping=self._stopping, checkpoint=None if do.full else do.checkpoint)
         self._version = do.checkpoint.version if do.checkpoint else 0
         self._position = Position() if do.full else Position.of(do.checkpoint)
         self._committed = None if do.full and do.checkpoint else self._position.place
@@ -306,8 +306,8 @@ class Stage:
         """The one that comes next."""
         do, before = self._do, self._do.checkpoint.target if self._do.checkpoint else None
         return Checkpoint(
-            self._version + 1, do.rejects.owner, place.cursor, place.skip, do.fingerprint, counters, last=place.last,
-            target=before,
+            self._version + 1, do.rejects.owner, place.cursor, place.skip, do.fingerprint, counters, place.mark,
+            last=place.last, target=before,
         )  # fmt: skip
 
     def _commit(self, load: Load, batch: Batch, prepared: Any) -> None:

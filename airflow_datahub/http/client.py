@@ -114,10 +114,20 @@ class Client:
 
     def _url(self, path: str, query: Query) -> httpx.URL:
         try:
-            url = httpx.URL(f"{self._target.base}/{path.lstrip('/')}")
+            url = self._inside(path) if "://" in path else httpx.URL(f"{self._target.base}/{path.lstrip('/')}")
             return url.copy_merge_params(dict(query)) if query else url
         except (httpx.InvalidURL, UnicodeError) as error:
             raise ConfigurationError(f"connection {self._target.connection!r}, path {path[:80]!r}: {error}") from None
+
+    def _inside(self, address: str) -> httpx.URL:
+        """A link that the API gave; only its own connection is signed, so only there is it followed."""
+        url, own = httpx.URL(address), httpx.URL(self._target.base)
+        if (url.scheme, url.host, url.port) != (own.scheme, own.host, own.port):  # httpx leaves usual ports out
+            raise ConfigurationError(
+                f"the API's link leads to {url.scheme}://{url.host} and not to {self._target.host}, the host of "
+                f"connection {self._target.connection!r}; only links to there are followed"
+            )
+        return url
 
     async def _try(self, url: httpx.URL, shown: str, read: Callable[[Answer], T], hand_over: Container[int]) -> T:
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from airflow_datahub.errors import RetryLater, RunFailed
+from airflow_datahub.errors import QuotaUsedUp, RunFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Patience:
         self.asked += 1
         wait = cause.wait or self._backoff(self.asked)
         if wait > self.policy.obeyed or self.waited + wait > self.policy.patience:
-            raise RetryLater(f"{cause.reason}; waited {self.waited:.0f} s, {wait:.0f} s more are asked for", wait)
+            raise QuotaUsedUp(f"{cause.reason}; waited {self.waited:.0f} s, {wait:.0f} s more are asked for", wait)
         self.waited += wait
         return wait
 

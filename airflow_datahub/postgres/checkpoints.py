@@ -29,7 +29,7 @@ _COLUMNS = (
     "pipeline", "stream", "scope", "version", "owner", "cursor", "mark", "fingerprint", "format", "counters",
     "updated_at",
 )  # fmt: skip
-_READ = "select {columns} from {table} where "
+_READ = "select {columns}, extract(epoch from now() - updated_at)::float8 from {table} where "
 _THERE = """
 select attname from pg_attribute join pg_class c on c.oid = attrelid join pg_namespace n on n.oid = relnamespace
 where nspname = %s and relname = %s and relkind in ('r', 'p') and attnum > 0 and not attisdropped"""
@@ -79,7 +79,7 @@ def found(session: Session, schema: str, pipeline: str) -> list[Kept]:
 
 def _read(session: Session, schema: str, where: str, values: list[str]) -> list[Kept]:
     cursor = session.execute(_statement(_READ + where, schema), values)
-    return [_kept(schema, dict(zip(_COLUMNS, row, strict=True))) for row in cursor.fetchall()]
+    return [_kept(schema, dict(zip((*_COLUMNS, "age"), row, strict=True))) for row in cursor.fetchall()]
 
 
 def _kept(schema: str, row: dict[str, Any]) -> Kept:
@@ -119,13 +119,14 @@ class _Row(msgspec.Struct):
     fingerprint: str
     format: Annotated[int, msgspec.Meta(ge=1)]
     counters: dict[str, Any]
+    age: float
 
     def checkpoint(self) -> Checkpoint:
         """In the words of the contract."""
         at = self.cursor
         return Checkpoint(
             self.version, self.owner, at.at, at.skip, self.fingerprint, self.counters, self.mark, self.format, at.last,
-            at.target,
+            at.target, self.age,
         )  # fmt: skip
 
 

@@ -22,7 +22,6 @@ WORDS: dict[str, dict[str, tuple[Any, str]]] = {
         "keep": (None, "rejects are kept until they are deleted"),
         "mask": ([], "rejects are shown whole"),
     },
-    "throughput": {"concurrency": (None, "a source makes one request at a time")},
     "step": {
         "when": (None, "use `enabled`"),
         "stage": ("auto", "all steps run in one task"),

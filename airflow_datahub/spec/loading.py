@@ -99,9 +99,8 @@ class _Loading:
     def _definition(self, words: dict[str, Any]) -> Definition | None:
         words = {word: value for word, value in words.items() if word not in ("steps", "edges")}
         words = {word: value for word, value in words.items() if value is not None or word == "version"}
-        for place in ("rejects", "throughput"):
-            if isinstance(words.get(place), dict):
-                words[place] = self._findings.present(place, self._root.children[place])
+        if isinstance(words.get("rejects"), dict):
+            words["rejects"] = self._findings.present("rejects", self._root.children["rejects"])
         self._check_id(words)
         words["params"] = self._read_params(words)
         words["tests"] = self._without_answers(words)

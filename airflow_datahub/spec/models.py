@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from airflow_datahub.contract import Record, Sink, Source, Transform
+from airflow_datahub.quantities import Duration, SomeTime, wanted
 from airflow_datahub.spec.words import (
     Count,
     Cron,
     CronOrPreset,
-    Duration,
     Instant,
     Key,
     Moment,
@@ -22,9 +22,7 @@ from airflow_datahub.spec.words import (
     OnError,
     Positive,
     ShareOrCount,
-    SomeTime,
     TimeZone,
-    wanted,
 )
 
 IDENTITY = "[A-Za-z0-9_-]{1,200}"
@@ -71,6 +69,10 @@ class Throughput(Word):
     batch_size: Positive = 10_000
     """Records of a transaction at the start: it halves while commits take over 2 s, and grows while they take under
     0.5 s, to at most twice as many and 20,000. 2 MiB of JSON fill one, too."""
+
+    concurrency: Annotated[Positive, Field(le=100)] = 10
+    """Requests at once at most; a source begins with fewer, and asks for pages whose addresses it cannot know before
+    one after another."""
 
 
 class Step(Word):

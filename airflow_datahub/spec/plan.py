@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from airflow_datahub.quantities import shortest
 from airflow_datahub.spec.models import AnyStep, Pipeline
-from airflow_datahub.spec.words import shortest
 
 T = TypeVar("T", int, timedelta)
 

@@ -1,18 +1,17 @@
-"""The small words of the grammar: durations, shares, schedules, time zones, dates.
-
-What is wrong is raised as the pydantic error `wanted`, whose text completes the sentence "'field' wants …".
-"""
+"""The small words of the grammar: shares, schedules, time zones, dates."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
-from pydantic_core import PydanticCustomError, PydanticKnownError
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticKnownError
+
+from airflow_datahub.quantities import text_schema, wanted
 
 OnError = Literal["reject", "drop", "flag", "stop"]
 """What becomes of a record that an operator cannot serve."""
@@ -20,16 +19,8 @@ OnError = Literal["reject", "drop", "flag", "stop"]
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 """Airflow's names for common cron texts."""
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
 _KEY = "[a-z][a-z0-9_]{0,99}"
-_LONGEST = timedelta(days=3650)
-
-
-def wanted(what: str, meant: str = "") -> PydanticCustomError:
-    """The error to raise for a value that is not what the field wants; `meant` ends the message."""
-    return PydanticCustomError("wanted", "{what}", {"what": what, "meant": meant})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +31,6 @@ class Share:
 
     def __str__(self) -> str:
         return f"{self.part * 100:.10g}%"
-
-
-def duration(value: Any) -> timedelta:
-    """`30s`, `5m`, `2h` or `1d`, at most ten years."""
-    if isinstance(value, timedelta):
-        return value
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None or (parsed := timedelta(**{_UNITS[match[2]]: int(match[1])})) > _LONGEST:
-        raise wanted("a duration such as 30s, 5m, 2h or 1d")
-    return parsed
-
-
-def shortest(value: timedelta) -> str:
-    """A duration as the grammar writes it."""
-    seconds = int(value.total_seconds())
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds and seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
-
-
-def _some_time(value: timedelta) -> timedelta:
-    if value <= timedelta(0):
-        raise wanted("a duration above 0s")
-    return value
 
 
 def _share_or_count(value: Any) -> Share | int:
@@ -159,22 +125,6 @@ def did_you_mean(name: str | None) -> str:
     return f"; did you mean {name!r}?" if name else ""
 
 
-def _text(pattern: str, *examples: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
-
-
-_AS_TEXT: Callable[[Any], Any] = shortest
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(duration),
-    PlainSerializer(_AS_TEXT),
-    _text("^[0-9]{1,9}[smhd]$", "30s", "5m", "2h", "1d"),
-]
-"""Read from `30s`, `5m`, `2h` or `1d`."""
-
-SomeTime = Annotated[Duration, BeforeValidator(lambda value: _some_time(duration(value)))]
-"""A duration above zero."""
-
 ShareOrCount = Annotated[
     Share | int,
     BeforeValidator(_share_or_count),
@@ -189,5 +139,5 @@ CronOrPreset = Annotated[str, BeforeValidator(_cron_or_preset)]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string"})]
 Instant = Annotated[datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string"})]
-Key = Annotated[str, BeforeValidator(_key), _text(f"^{_KEY}$", "load_events")]
+Key = Annotated[str, BeforeValidator(_key), text_schema(f"^{_KEY}$", "load_events")]
 Name = Annotated[str, Field(min_length=1, max_length=250)]

@@ -23,7 +23,6 @@ GIVEN = {
         "notify": "{silence: 2d}",
     },
     "rejects": {"keep": "30d", "mask": "[user.email]"},
-    "throughput": {"concurrency": "10"},
     "step": {
         "when": "\"params.since != 'never'\"",
         "stage": "own",
@@ -42,7 +41,6 @@ def text(place: str, word: str, value: str) -> str:
     heads = {
         "pipeline": said,
         "rejects": f"\nrejects: {{{word}: {value}}}",
-        "throughput": f"\nthroughput: {{{word}: {value}}}",
         "test": f"\ntests: [{{name: a, given: {{}}, expect: {{}}, {word}: {value}}}]",
         "edge": f"\nedges: [{{from: e, to: t, {word}: {value}}}, {{from: t, to: l}}]",
     }

@@ -14,76 +14,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import msgspec
 import pytest
 from pydantic import ValidationError
 
 from airflow_datahub.adapters import load
 from airflow_datahub.adapters.sources.http_api import HttpApi
-from airflow_datahub.contract import Batch, Connection, Run, Silence, Unreadable
-from airflow_datahub.engine.projection import Projection
-from airflow_datahub.errors import ConfigurationError, Interrupted, RunError, RunFailed, StopRun
+from airflow_datahub.contract import Batch, Silence, Unreadable
+from airflow_datahub.errors import ConfigurationError, Interrupted, RunFailed, StopRun
+from tests.adapters.sources.api import CURSOR, OFFSET, by_cursor, by_offset, failure, ids, read, rows, run_for, source
 from tests.hostile import Asked, Close, Hostile, Reply, reply
-
-CURSOR = {"type": "cursor", "param": "cursor", "next": "nextCursor", "more": "hasMore", "limit": 3}
-OFFSET = {"type": "offset", "limit": 3}
-
-
-def source(**fields: Any) -> HttpApi:
-    return HttpApi.model_validate({"connection": "api", "path": "/events", "records": "data", **fields})
-
-
-def run_for(server: Hostile, stopping: threading.Event | None = None, **extra: Any) -> Run:
-    extra = {"allow_private": True, "retry_delay": 0.01, "timeout": 2, **extra}
-    connection = Connection("api", "http", "127.0.0.1", port=server.port, extra=extra)
-    return Run(pipeline="p", run_id="r", connections=lambda _: connection, stopping=stopping or threading.Event())
-
-
-def read(given: HttpApi, server: Hostile, cursor: Any = None, **extra: Any) -> list[Batch]:
-    async def collect() -> list[Batch]:
-        return [batch async for batch in cast("Any", given.read(run_for(server, **extra), cursor))]
-
-    return [replace(batch, records=decoded(batch.records)) for batch in asyncio.run(collect())]
-
-
-def decoded(records: list[Any]) -> list[Any]:
-    """What the engine makes of the records of a batch."""
-    return Projection(lambda: None).records(records) if records and isinstance(records[0], msgspec.Raw) else records
-
-
-def ids(batches: list[Batch]) -> list[int]:
-    return [cast("Any", record)["id"] for batch in batches for record in decoded(batch.records)]
-
-
-def rows(start: int, end: int) -> list[dict[str, int]]:
-    return [{"id": number} for number in range(start, end)]
-
-
-def by_cursor(count: int) -> Callable[[Asked], Reply]:
-    """Pages of `limit` records; cursors are `c<offset>`."""
-
-    def answer(asked: Asked) -> Reply:
-        start, limit = int(asked.query.get("cursor", "c0")[1:]), int(asked.query["limit"])
-        end = min(start + limit, count)
-        more = end < count
-        return reply({"data": rows(start, end), "hasMore": more, "nextCursor": f"c{end}" if more else None})
-
-    return answer
-
-
-def by_offset(count: int, cap: int = 1000, **values: Any) -> Callable[[Asked], Reply]:
-    def answer(asked: Asked) -> Reply:
-        start = int(asked.query["offset"])
-        return reply({"data": rows(start, min(start + min(int(asked.query["limit"]), cap), count)), **values})
-
-    return answer
-
-
-def failure(given: HttpApi, answer: Callable[[Asked], Reply], cursor: Any = None, **extra: Any) -> RunError:
-    with Hostile(answer) as server, pytest.raises(RunError) as caught:
-        read(given, server, cursor, **extra)
-    return caught.value
-
 
 # --- paging
 
@@ -373,14 +312,16 @@ def test_it_is_found_by_its_name_and_its_example_validates() -> None:
 @pytest.mark.parametrize(
     ("fields", "where", "says"),
     [
-        ({"paging": {"type": "page"}}, ("paging",), "not yet"),
-        ({"paging": {"type": "link_header"}}, ("paging",), "not yet"),
-        ({"paging": {"type": "next_url", "next": "n"}}, ("paging",), "not yet"),
-        ({"mark": {"field": "at"}}, ("mark",), "not yet"),
-        ({"rate_limit": 5}, ("rate_limit",), "not yet"),
-        ({"cursor_ttl": "10m"}, ("cursor_ttl",), "not yet"),
-        ({"on_quota": "wait"}, ("on_quota",), "not yet"),
-        ({"paging": {"type": "curser"}}, ("paging",), "'none', 'cursor', 'offset'"),
+        ({"paging": {"type": "page", "start": 2}}, ("paging", "page", "start"), "0 or 1"),
+        ({"paging": {"type": "next_url"}}, ("paging", "next_url", "next"), "required"),
+        ({"mark": {"field": "at"}}, ("mark", "param"), "required"),
+        ({"mark": {"field": "at", "param": "since", "lag": "soon"}}, ("mark", "lag"), "a duration"),
+        ({"paging": OFFSET, "mark": {"field": "at", "param": "offset"}}, ("mark",), "sets the parameter 'offset'"),
+        ({"rate_limit": 0}, ("rate_limit",), "greater"),
+        ({"cursor_ttl": "10m"}, ("cursor_ttl",), "only cursors and links expire"),
+        ({"on_quota": "wait"}, ("on_quota",), "'later' or 'stop'"),
+        ({"max_response": "much"}, ("max_response",), "a size"),
+        ({"paging": {"type": "curser"}}, ("paging",), "'none', 'offset', 'page', 'cursor', 'link_header', 'next_url'"),
         ({"paging": {"type": "cursor"}}, ("paging", "cursor", "next"), "required"),
         ({"paging": {"type": "offset", "limit": 0}}, ("paging", "offset", "limit"), "greater"),
         ({"paging": {"type": "offset", "next": "n"}}, ("paging", "offset", "next"), "not permitted"),
@@ -407,7 +348,10 @@ def test_it_is_loaded_without_httpx() -> None:
 
 
 def test_the_schema_lists_what_acts() -> None:
-    assert set(HttpApi.model_json_schema()["properties"]) == {"connection", "path", "query", "records", "paging"}
+    assert set(HttpApi.model_json_schema()["properties"]) == {
+        "connection", "path", "query", "records", "paging", "mark", "rate_limit", "cursor_ttl", "on_quota",
+        "max_response",
+    }  # fmt: skip
 
 
 def test_the_fingerprint_holds_what_gives_the_cursor_its_meaning() -> None:
