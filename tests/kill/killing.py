@@ -1,64 +1,86 @@
-"""Kills a command at random moments of its work, again and again, and looks after each kill."""
+"""Starts a run and ends it, at random or at a chosen point of its work, again and again."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Self
+
+from tests.kill import crashing
+from tests.kill.crashing import What
 
 KILLS = int(os.environ.get("DATAHUB_KILLS", "3"))
 """Kills that must land, a case; `make soak` asks for more."""
 
+LONGEST = 120.0
+"""Seconds after which a run hangs."""
 
-def run_and_kill(
-    argv: Sequence[str], environment: Mapping[str, str], folder: Path, armed_by: str, delay: float
-) -> tuple[int, str]:
-    """Start the command, wait for a line with `armed_by`, kill its process group `delay` seconds later.
-
-    Its exit status (-9 when the kill landed) and what it said.
-    """
-    process = subprocess.Popen(
-        argv, cwd=folder, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    said: list[str] = []
-    timer = threading.Timer(delay, lambda: os.killpg(process.pid, signal.SIGKILL))
-    assert process.stdout
-    for line in process.stdout:
-        said.append(line)
-        if armed_by in line and not timer.is_alive() and not timer.finished.is_set():
-            timer.start()
-    status = process.wait()
-    timer.cancel()
-    return status, "".join(said)
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload([crashing.__name__])
 
 
-def kill_again_and_again(
-    once: Callable[[float], int],
-    *,
-    seed: int,
-    longest: float,
-    kills: int,
-    look: Callable[[], None],
-    finished: Callable[[], None],
-) -> None:
-    """Call `once(delay)` until `kills` of its runs were killed; `look` after each, `finished` after those that ended.
+@dataclass
+class Started:
+    """A run under way, forked from a process that has loaded all that a run needs: a start costs little."""
 
-    The delays come from the seed, evenly spread up to `longest` seconds.
-    """  # fmt: skip
+    folder: Path
+    process: ForkServerProcess
+    talk: Connection
+
+    @classmethod
+    def at(
+        cls, point: str, nth: int, what: What, environment: Mapping[str, str], folder: Path, *arguments: object
+    ) -> Self:
+        """Start `airflow-datahub` with these arguments; `what` happens at the point, see `crashing.py`."""
+        ours, theirs = _forks.Pipe()
+        texts = [str(each) for each in arguments]
+        process = _forks.Process(target=crashing.run, args=(point, nth, what, texts, environment, folder, theirs))
+        process.start()
+        theirs.close()
+        return cls(folder, process, ours)
+
+    def reached(self) -> bool:
+        """Wait until it is at its point; False where it ended without."""
+        ready = wait([self.talk, self.process.sentinel], LONGEST)
+        assert ready, f"it hangs: {self.said()}"
+        try:
+            return bool(self.talk.poll() and self.talk.recv())
+        except EOFError:
+            return False
+
+    def go_on(self) -> None:
+        """Let it go on after a point where it waits."""
+        self.talk.send("go on")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is still there."""
+        if self.process.is_alive() and self.process.pid:
+            os.kill(self.process.pid, number)
+
+    def ended(self, within: float = LONGEST) -> int | None:
+        """Wait for its end: its exit status; None if it is still there."""
+        self.process.join(within)
+        return self.process.exitcode
+
+    def said(self) -> str:
+        """What it has said so far."""
+        log = self.folder / f"log.{self.process.pid}"
+        return log.read_text() if log.exists() else ""
+
+
+def again_and_again(once: Callable[[random.Random], bool], *, seed: int, times: int = KILLS) -> None:
+    """Call `once(chance)` until it has landed so many times."""
     chance = random.Random(seed)
     landed = 0
-    for _ in range(kills * 10):
-        status = once(chance.uniform(0, longest))
-        look()
-        landed += status == -signal.SIGKILL
-        if status == 0:
-            finished()
-        assert status in (0, -signal.SIGKILL), f"the run ended with {status}"
-        if landed >= kills:
+    for _ in range(times * 10):
+        landed += once(chance)
+        if landed >= times:
             return
-    raise AssertionError(f"only {landed} of {kills} kills landed: the delays do not fit the run")
+    raise AssertionError(f"only {landed} of {times} landed: the delays or points do not fit the run")

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_datahub.adapters.sinks.postgres import Postgres
 from airflow_datahub.contract import Checkpoint, Run, Settle, Stream, Writer, Written
 
-GAP = 0.02
+GAP = 0.2
 """Seconds between checkpoint and rows, so that few kills are needed to fall in between."""
 
 
