@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -40,15 +42,21 @@ def main() -> None:
     except SpecError as error:
         print(*error.problems, sep="\n")
         _leave(f"{len(error.problems)} problem(s)", WRONG)
-    except Interrupted as error:
-        _leave(str(error), INTERRUPTED)
+    except Interrupted:
+        _leave_now()
     except SystemExit as left:
-        sys.exit(INTERRUPTED if left.code == SIGINT_OF_TYPER else left.code)
+        if left.code == SIGINT_OF_TYPER:
+            _leave_now()
+        sys.exit(left.code)
     except DatahubError as error:
         _leave(str(error), FAILED)
 
 
-def _leave(message: str, code: int) -> None:
-    if code != INTERRUPTED:
-        print(f"error: {message}", file=sys.stderr)
+def _leave(message: str, code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
     sys.exit(code)
+
+
+def _leave_now() -> NoReturn:
+    """End without waiting for a thread that hangs, or for a buffer that nobody empties; the log has said it all."""
+    os._exit(INTERRUPTED)

@@ -30,7 +30,7 @@ def run(
     from airflow_datahub.cli.console import Console
     from airflow_datahub.cli.specs import one
     from airflow_datahub.contract import Run
-    from airflow_datahub.engine import run_pipeline
+    from airflow_datahub.engine import Outcome, in_time, run_pipeline
     from airflow_datahub.environment import connection
     from airflow_datahub.spec import load
     from airflow_datahub.state.store import Store
@@ -40,12 +40,17 @@ def run(
     started = datetime.now(UTC)
     run_id = f"cli__{started:%Y-%m-%dT%H:%M:%S}_{uuid.uuid4().hex[:8]}"
     log = Console()
-    with _stop_on_signals() as stopping, Store.open() as store:
+    with _stop_on_signals() as stopping:
         of_this_run = Run(
             pipeline=pipeline.id, run_id=run_id, started=started, params=params, connections=connection, log=log,
             stopping=stopping,
         )  # fmt: skip
-        outcome = run_pipeline(pipeline, of_this_run, store, full=full, limit=limit)
+
+        def ingest() -> Outcome:
+            with Store.open(log=log) as store:
+                return run_pipeline(pipeline, of_this_run, store, full=full, limit=limit)
+
+        outcome = in_time(ingest, stopping, log)
     if outcome.skipped:
         log.info(outcome.summary)
 

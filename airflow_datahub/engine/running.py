@@ -104,9 +104,11 @@ def _run_stage(
         how = "put off"
         raise
     finally:
-        progress.save()
+        if how != "complete" and (stands := stage.stands):
+            run.log.info("next_run_goes_on", **stands)
         summary = progress.summary(how)
         run.log.info(summary)
+        progress.save()
     return Outcome(tally.read - progress.before, tally.rejected, progress.seconds, tally.steps, summary)
 
 

@@ -33,8 +33,8 @@ COMMIT_BYTES = 2 << 20
 """JSON that fills a commit; decoded it takes five to eight times as much, and there are three at once."""
 CANCEL_AFTER = 2.0
 """Seconds after a stop at which running SQL is cancelled."""
-LEAVE_AFTER = 3.5
-"""Seconds after a stop at which the stage is left, come what may: Airflow kills at 5."""
+LEAVE_AFTER = 3.0
+"""Seconds after a stop at which the stage is left, come what may; the rest is for the ledger and the last line."""
 
 
 @dataclass(slots=True)
@@ -137,7 +137,16 @@ class Stage:
         if self._error:
             raise named(self._error, self._do.stream.pipeline, self._step_of_error)
         if left or not self._complete:
-            raise Interrupted(f"pipeline {self._do.stream.pipeline!r}: stopped; what is complete is committed")
+            unsure = ", its last commit without an answer" if left else ""
+            raise Interrupted(f"pipeline {self._do.stream.pipeline!r}: stopped; what is complete is committed{unsure}")
+
+    @property
+    def stands(self) -> dict[str, Any] | None:
+        """Where the next run goes on, for the log; None where it begins at the start."""
+        place = self._committed
+        if not place or place == START or not self._do.keeps_checkpoint:
+            return None
+        return {"version": self._version, "cursor": place.cursor, "skip": place.skip}
 
     def _wait(self, threads: list[threading.Thread], watch: Callable[[], None]) -> bool:
         """True if a thread had to be left behind."""

@@ -43,6 +43,21 @@ def template_values(pipeline: Pipeline, context: Mapping[str, Any]) -> dict[str,
     return {"params": resolve_params(pipeline, context["params"]), "run_id": context["dag_run"].run_id}
 
 
+def under_way(context: Mapping[str, Any]) -> bool:
+    """Whether Airflow still wants this task to run; also where that cannot be found out.
+
+    A person who fails a task, or marks it as done, changes its state first; the signal follows from that.
+    """
+    task: Any = context["ti"]
+    try:
+        states = task.get_task_states(
+            dag_id=task.dag_id, run_ids=[task.run_id], task_ids=[task.task_id], map_index=task.map_index
+        )
+    except Exception:  # the API server may be going down, too
+        return True
+    return "running" in states.get(task.run_id, {"": "running"}).values()
+
+
 def open_store(log: Log) -> Store:
     """The store of the task's Airflow: the connection that an option names, or SQLite under AIRFLOW_HOME."""
     from airflow.configuration import conf  # airflow.sdk's own leaves the default key as the text "{FERNET_KEY}"

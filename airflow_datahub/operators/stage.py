@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, SpecError, StopRun
-from airflow_datahub.operators.handover import open_store, run_of, template_values
+from airflow_datahub.operators.handover import open_store, run_of, template_values, under_way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,18 +76,34 @@ class StageOperator(BaseOperator):
 
     def _run(self, context: Mapping[str, Any]) -> Outcome:
         """The engine's errors in Airflow's words; what is not named here is for the task's retries."""
-        from airflow_datahub.engine import run_pipeline
+        from airflow_datahub.engine import in_time
 
         try:
-            run = run_of(self.pipeline, context, self.log, self.stopping)
-            with open_store(self.log) as store:
-                return run_pipeline(self.pipeline, run, store)
+            return in_time(lambda: self._ingest(context), self.stopping, self.log)
         except (SpecError, ConfigurationError, StopRun) as error:
             raise AirflowFailException(str(error)) from error
         except RetryLater as error:
             raise self._put_off(error, context["task_state_store"]) from error
         except Interrupted as error:
-            raise AirflowException(f"ingestion interrupted: {error}") from error
+            raise self._stopped(error, context) from error
+
+    def _ingest(self, context: Mapping[str, Any]) -> Outcome:
+        from airflow_datahub.engine import run_pipeline
+
+        run = run_of(self.pipeline, context, self.log, self.stopping)
+        with open_store(self.log) as store:
+            return run_pipeline(self.pipeline, run, store)
+
+    def _stopped(self, error: Interrupted, context: Mapping[str, Any]) -> AirflowException:
+        """What a deployment stopped goes on by itself at once, without using up a try; what a person ended stays so.
+
+        Airflow's server would refuse to put off what a person ended; it is asked first for the sake of log and
+        callbacks. At once means a moment that has passed by the server's own clock.
+        """
+        if not under_way(context):
+            return AirflowFailException(f"ingestion interrupted: {error}")
+        self.log.info("stopped_by_the_deployment", goes_on="by itself, without using up a try")
+        return AirflowRescheduleException(context["dag_run"].run_after)  # type: ignore[no-untyped-call]
 
     def _put_off(self, error: RetryLater, memory: Any) -> AirflowException:
         """Another try after the delay that was asked for, without using one up; a failure after a day of that.

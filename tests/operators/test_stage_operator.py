@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from airflow.sdk.api.datamodels._generated import DagRun
 from airflow.sdk.exceptions import (
-    AirflowException,
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
@@ -43,6 +42,22 @@ class Memory(dict[str, Any]):
     def delete(self, key: str) -> None:
         """Forget a value."""
         self.pop(key, None)
+
+
+class Instance:
+    """Airflow's task instance, as far as the operator asks it."""
+
+    dag_id, run_id, task_id, map_index = "given", "run-1", "extract-print", -1
+
+    def __init__(self, state: str = "running"):
+        self.state = state
+
+    def get_task_states(self, **of: Any) -> dict[str, Any]:
+        """What the server says."""
+        assert of == {"dag_id": "given", "run_ids": ["run-1"], "task_ids": ["extract-print"], "map_index": -1}
+        if self.state == "away":
+            raise OSError("no server")
+        return {"run-1": {"extract-print": self.state}}
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +96,8 @@ def context(run_type: str = "manual", memory: Memory | None = None, **params: An
         run_after=MOMENT, start_date=MOMENT, end_date=None, run_type=run_type, state="running",
         consumed_asset_events=[], partition_key=None,
     )  # fmt: skip
-    return {"dag_run": run, "params": params, "task_state_store": memory if memory is not None else Memory()}
+    memory = memory if memory is not None else Memory()
+    return {"dag_run": run, "params": params, "task_state_store": memory, "ti": Instance()}
 
 
 def records(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -139,17 +155,26 @@ def test_a_pipeline_that_is_off_is_skipped() -> None:
         operator(off).execute(context())
 
 
-def test_a_stop_ends_a_run_within_airflows_five_seconds() -> None:
+@pytest.mark.parametrize("state", ["running", "away"])
+def test_a_stop_of_the_deployment_ends_a_try_within_airflows_five_seconds_and_goes_on_at_once(state: str) -> None:
     task = operator(pipeline("never"))
     previous = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
     before = datetime.now(UTC)
     try:
-        with pytest.raises(AirflowException, match="ingestion interrupted"):
-            task.execute(context())
+        with pytest.raises(AirflowRescheduleException) as caught:
+            task.execute(context() | {"ti": Instance(state)})
     finally:
         signal.signal(signal.SIGTERM, previous)
-    assert datetime.now(UTC) - before < timedelta(seconds=4.5)
+    assert caught.value.reschedule_date == MOMENT
+    assert datetime.now(UTC) - before < timedelta(seconds=5)
+
+
+def test_a_task_that_a_person_failed_stays_failed() -> None:
+    task = operator(pipeline("never"))
+    threading.Timer(0.5, task.on_kill).start()
+    with pytest.raises(AirflowFailException, match="ingestion interrupted"):
+        task.execute(context() | {"ti": Instance("failed")})
 
 
 def test_a_timeout_leaves_no_thread_behind() -> None:
@@ -167,7 +192,7 @@ def test_a_timeout_leaves_no_thread_behind() -> None:
 def test_a_stop_before_the_start_is_heeded() -> None:
     task = operator(pipeline("never"))
     task.on_kill()
-    with pytest.raises(AirflowException, match="ingestion interrupted"):
+    with pytest.raises(AirflowRescheduleException):
         task.execute(context())
 
 
