@@ -108,18 +108,28 @@ def _chosen(
         indices = [index for index in indices if index not in bad]
     if target.newer_by:
         return indices, refused, {}
-    columns = [safe_texts([values[slot.name][i] for i in indices], slot.shape) for slot in keys]
+    columns = [safe_texts(_taken(values[slot.name], indices), slot.shape) for slot in keys]
     same = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-    if len(set(same)) == len(indices):
-        return indices, refused, {}
     folded = _folded(indices, same, last_wins=not target.first_wins)
+    if not folded:
+        return indices, refused, {}
     gone = {index for others in folded.values() for index in others}
     return [index for index in indices if index not in gone], refused, folded
 
 
+def _taken(values: Sequence[Any], indices: Sequence[int]) -> Sequence[Any]:
+    return values if len(indices) == len(values) else [values[index] for index in indices]
+
+
 def _folded(indices: Sequence[int], keys: Sequence[Any], last_wins: bool) -> dict[int, list[int]]:
-    groups: dict[Any, list[int]] = {}
-    for index, key in zip(indices, keys, strict=True):
-        groups.setdefault(key, []).append(index)
-    ranked = [group[::-1] if last_wins else group for group in groups.values() if len(group) > 1]
-    return {first: others for first, *others in ranked}
+    """By the index that stands for its key: the others of that key, the one to take next first."""
+    order = list(zip(keys, indices, strict=True)) if last_wins else list(zip(keys, indices, strict=True))[::-1]
+    stands = dict(order)  # the last of each key
+    if len(stands) == len(indices):
+        return {}
+    chosen = set(stands.values())
+    folded: dict[int, list[int]] = {}
+    for key, index in reversed(order):
+        if index not in chosen:
+            folded.setdefault(stands[key], []).append(index)
+    return folded
