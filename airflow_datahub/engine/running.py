@@ -123,7 +123,7 @@ def _assignment(
     with naming(pipeline.id, extract.key):
         source = rendered(extract.source, values)
         replaces = load.sink.replaces()
-        full = full or (replaces and not _under_way(run, writer, checkpoint))
+        full = full or (replaces and not _under_way(run, writer, checkpoint, extract.source.fingerprint()))
         if full:
             writer.start_over()
         if checkpoint and not full and Position.of(checkpoint).place != START:
@@ -141,11 +141,12 @@ def _assignment(
     )  # fmt: skip
 
 
-def _under_way(run: Run, writer: Writer, checkpoint: Checkpoint | None) -> bool:
-    """Whether an earlier try of this run has begun to replace, and what it wrote is still there."""
-    if checkpoint is None or checkpoint.target is None:
+def _under_way(run: Run, writer: Writer, checkpoint: Checkpoint | None, fingerprint: str) -> bool:
+    """Whether an earlier try of this run has begun to replace, and what it wrote is still there to be gone on with."""
+    if checkpoint is None or checkpoint.target is None or Position.of(checkpoint).place == START:
         return False
-    return checkpoint.counters.get("run") == run.run_id and checkpoint.target == writer.target()
+    same = (checkpoint.counters.get("run"), checkpoint.fingerprint) == (run.run_id, fingerprint)
+    return same and checkpoint.target == writer.target()
 
 
 def _check_target(pipeline: Pipeline, writer: Writer, checkpoint: Checkpoint) -> None:
