@@ -19,6 +19,7 @@ from airflow_datahub.spec import Pipeline, loads
 from airflow_datahub.state.store import Store
 from tests.engine.odd import Numbers
 from tests.engine.test_stage import Lab
+from tests.world import ROOT
 
 SPEC = """version: 1
 {more}
@@ -177,3 +178,13 @@ def test_a_source_that_begins_again_is_read_to_its_end_once(lab: Lab, monkeypatc
 
 def _killed(self: Shadow, session: Session) -> int:
     raise RunFailed("killed before the swap")
+
+
+def test_the_example_runs(lab: Lab) -> None:
+    text = (ROOT / "dags" / "pipelines" / "exchange_rates.yaml").read_text()
+    for _ in range(2):
+        outcome = lab.run(loads(text, "exchange_rates.yaml"))
+        assert (outcome.records, outcome.rejected) == (4, 1)
+    with psycopg.connect(lab.dsn) as connection:
+        found = connection.execute("select currency, rate::text from exchange_rates order by currency").fetchall()
+    assert found == [("GBP", "0.861600"), ("JPY", "160.120000"), ("USD", "1.086500")]
