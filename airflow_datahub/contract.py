@@ -53,7 +53,7 @@ class Batch:
 
     records: list[Any]
     """The records, in the source's order: objects, or JSON that nobody has decoded yet (msgspec.Raw), of which the
-    engine decodes what is looked into. What is not an object becomes a reject."""
+    engine decodes what is looked into. What is not an object, or Unreadable, becomes a reject."""
 
     cursor: Cursor | None = None
     """Where to go on after the last record; None where the source has no position behind it (its last page): the next

@@ -69,7 +69,7 @@ class Chain:
         """The batch, decoded as far as anybody looks into it, without what is no JSON object."""
         records, again = batch.records, None
         origins = records if batch.origins is None else batch.origins
-        if records and records[0].__class__ is Raw:
+        if records and records[0].__class__ in (Raw, Unreadable):
             records, again = self.projection.records(records), self.projection.record
         good = [i for i, record in enumerate(records) if record.__class__ is dict]
         counters = Counters(records_in=len(records), records_out=len(good))

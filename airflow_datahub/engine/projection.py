@@ -24,7 +24,8 @@ MOST_FIELDS = 200
 MOST_FORMS = 20
 """Sources whose records never look alike stay with the exact way."""
 
-_BROKEN = (ValueError, RecursionError)
+_BROKEN = (ValueError, RecursionError, TypeError)
+"""TypeError: what is no JSON at all, such as a record that the source has refused."""
 
 _value = msgspec.json.Decoder().decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -130,7 +131,7 @@ def _readable(encoded: msgspec.Raw) -> Any:
     try:
         return _value(encoded)
     except _BROKEN:
-        return bytes(encoded).decode(errors="replace")
+        return bytes(encoded).decode(errors="backslashreplace")
 
 
 def _usable(name: str) -> bool:
@@ -140,11 +141,13 @@ def _usable(name: str) -> bool:
 
 def _otherwise(encoded: Any) -> Any:
     """What is not an object: another JSON value, or nothing that can be read."""
+    if encoded.__class__ is Unreadable:
+        return encoded
     try:
         value = _value(encoded)
     except _BROKEN as error:
         text = bytes(encoded)
-        return Unreadable(_reason(text, error), text.decode(errors="replace").strip())
+        return Unreadable(_reason(text, error), text.decode(errors="backslashreplace").strip())
     # an object that decodes as a whole and not by its fields cannot be; what is left is of another type
     return value
 

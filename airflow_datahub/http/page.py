@@ -12,22 +12,27 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from airflow_datahub.contract import Unreadable
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.http.client import Answer
 from airflow_datahub.http.retrying import TryAgain
-from airflow_datahub.http.structure import Missing, Path, Span, Structure, listed
+from airflow_datahub.http.structure import DEEPEST, Missing, Path, Span, Structure, listed, too_deep
 from airflow_datahub.paths import parse
 
 MARK = b"\xef\xbb\xbf"
 """Some servers begin UTF-8 with a byte order mark."""
 
 
+LARGEST_RECORD = 10 * 2**20
+"""Bytes of JSON."""
+
+
 @dataclass(slots=True)
 class Page:
     """One page, its records still bytes."""
 
-    origins: Sequence[msgspec.Raw]
-    """Each one record, undecoded; they keep the page's body alive."""
+    origins: Sequence[msgspec.Raw | Unreadable]
+    """Each one record, undecoded; they keep the page's body alive. Unreadable: one above a limit."""
     values: list[Any]
     """What stood at the paths asked for, in their order; None where nothing did."""
     body: bytearray = field(repr=False)
@@ -46,6 +51,8 @@ class PageReader:
     def __init__(self, records: str, values: Sequence[str] = ()):
         self._records = records
         self._paths = [parse(records), *map(parse, values)]
+        self._depth = len(self._paths[0]) + 1
+        """Levels around a record."""
         self._decoder, self._attributes = _envelope(self._paths)
 
     def read(self, answer: Answer) -> Page:
@@ -53,7 +60,11 @@ class PageReader:
         not JSON or holds no list at the path."""
         if answer.body.startswith(MARK):
             del answer.body[: len(MARK)]
-        return self._read_fast(answer) or self._read_slowly(answer)
+        page = None if too_deep(answer.body, DEEPEST + self._depth) else self._read_fast(answer)
+        if page is None or len(answer.body) > LARGEST_RECORD:
+            page = page or self._read_slowly(answer)
+            page.origins = list(map(_within_limits, page.origins))
+        return page
 
     def _read_fast(self, answer: Answer) -> Page | None:
         if self._decoder is None:
@@ -73,7 +84,7 @@ class PageReader:
             structure.prove_whole()
             origins = [msgspec.Raw(structure.text(span).strip()) for span in self._list(structure, answer)]
             values = [_value(structure, path) for path in self._paths[1:]]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise TryAgain(f"the JSON is broken: {error}") from error
         return Page(origins, values, answer.body, answer.shown)
 
@@ -92,9 +103,26 @@ class PageReader:
         raise ConfigurationError(f"{answer.shown}: records: {where} is {what}, not a list")
 
 
+def _within_limits(record: Any) -> Any:
+    """The record, or what becomes a reject in its place."""
+    text = bytes(record)
+    if len(text) > LARGEST_RECORD:
+        reason = f"larger than {LARGEST_RECORD >> 20} MiB"
+    elif too_deep(text):
+        reason = f"nested deeper than {DEEPEST} levels"
+    else:
+        return record
+    return Unreadable(reason, text.decode(errors="backslashreplace"))
+
+
 def _value(structure: Structure, path: Path) -> Any:
     found = structure.find(path)
-    return None if isinstance(found, Missing) else _decode(structure.text(found))
+    if isinstance(found, Missing):
+        return None
+    text = structure.text(found)
+    if too_deep(text):
+        raise ValueError(f"{'.'.join(path)!r} is nested deeper than {DEEPEST} levels")
+    return _decode(text)
 
 
 _decode = msgspec.json.Decoder().decode

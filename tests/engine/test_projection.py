@@ -76,4 +76,4 @@ def test_projected_and_then_decoded_is_what_it_was(pages: list[list[dict[str, An
 
 @pytest.mark.parametrize("value", [b"\xff", b'"\xff"'])
 def test_bytes_that_are_no_text_are_shown_as_far_as_they_can_be(value: bytes) -> None:
-    assert decoded({"p": msgspec.Raw(value)})["p"] == value.decode(errors="replace")
+    assert decoded({"p": msgspec.Raw(value)})["p"] == value.decode(errors="backslashreplace")
