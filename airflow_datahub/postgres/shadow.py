@@ -20,6 +20,9 @@ from airflow_datahub.postgres.connecting import Session
 from airflow_datahub.postgres.declared import OURS, Target
 from airflow_datahub.postgres.tables import Layout, identifiers
 
+SWAP_WITHIN = "2h"
+"""For one statement of it: all rows at once take longer than those of a batch."""
+
 LEAST_SHARE = 0.5
 """Of the rows that are there; R15."""
 
@@ -86,6 +89,7 @@ class Shadow:
 
     def swap(self, session: Session) -> int:
         """Make its rows the table's and drop it; how many they are. All in the caller's transaction."""
+        session.execute(sql.SQL("set local statement_timeout = {}").format(sql.Literal(SWAP_WITHIN)))
         session.execute(sql.SQL("lock table {} in share row exclusive mode").format(self.layout.name))
         there = {row[0] for row in self._columns(session, self.name)}
         columns = [slot.name for slot in self.layout.slots if slot.name in there]

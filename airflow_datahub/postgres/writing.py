@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
@@ -27,6 +29,8 @@ from airflow_datahub.postgres.loading import STAGE, Loaded, Loader, StageLost, c
 from airflow_datahub.postgres.preparing import Prepared, prepare, without_key
 from airflow_datahub.postgres.rows import Lines, copy_text
 from airflow_datahub.postgres.tables import Layout
+
+T = TypeVar("T")
 
 AWAY = 90.0
 """Seconds that a commit may take to find the database again."""
@@ -105,7 +109,7 @@ class TableWriter(Writer):
         """Rows and checkpoint, together. StopRun where another writer has moved the checkpoint."""
         self._idle.clear()
         try:
-            written = self._repeated(prepared, checkpoint, settle)
+            written = self._repeated(checkpoint, partial(self._transaction, prepared, checkpoint, settle), settle)
         finally:
             self._idle.set()
             if self._ahead and prepared.copy:
@@ -120,28 +124,38 @@ class TableWriter(Writer):
             return
         self._idle.clear()
         try:
-            with self._failing(self._table_rights), self._session.transaction():
-                self._check()
-                with self._failing(self._schema_rights):
-                    table, refused = self._into.replace(self._session)
-                with self._failing(self._checkpoint_rights):
-                    to = replace(checkpoint, target=table)
-                    checkpoints.move(self._session, self._schema, self._stream, to, checkpoint.counters)
+            refused = self._repeated(checkpoint, partial(self._replacement, checkpoint), lambda _: None)
         finally:
             self._idle.set()
+        self._into.start_over()
         if refused:
             raise StopRun(refused)
 
-    def _repeated(self, prepared: Prepared, checkpoint: Checkpoint, settle: Settle) -> Written:
+    def _replacement(self, checkpoint: Checkpoint, passed: list[str | None]) -> str | None:
+        """The transaction that ends a replacing run; why it changed nothing."""
+        with self._failing(self._table_rights), self._session.transaction():
+            self._check()
+            with self._failing(self._schema_rights):
+                table, refused = self._into.replace(self._session)
+            self._check()
+            with self._failing(self._checkpoint_rights):
+                to = replace(checkpoint, target=table)
+                checkpoints.move(self._session, self._schema, self._stream, to, checkpoint.counters)
+            passed.append(refused)
+        return refused
+
+    def _repeated(
+        self, checkpoint: Checkpoint, transaction: Callable[[list[T]], T], happened: Callable[[T], object]
+    ) -> T:
         """Try until it is known to be committed, or known to have failed (R9)."""
-        passed: list[Written] = []
+        passed: list[T] = []
         """Tries that moved the checkpoint: the last of them may be committed, though nobody said so."""
         for tries_left in reversed(range(TRIES)):
             try:
                 if self._session.closed:
                     self._reconnect()
                 if not passed or not self._stands(checkpoint):
-                    return self._transaction(prepared, checkpoint, settle, passed)
+                    return transaction(passed)
             except StopRun:
                 if not passed or not self._stands(checkpoint):
                     raise
@@ -152,7 +166,7 @@ class TableWriter(Writer):
                 continue
             break
         self._log.info("commit_had_happened", version=checkpoint.version)
-        settle(passed[-1])  # a try after it may have settled something else
+        happened(passed[-1])  # a try after it may have settled something else
         return passed[-1]
 
     def _transaction(

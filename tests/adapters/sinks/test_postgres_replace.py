@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from airflow_datahub.contract import Batch, Writer
-from airflow_datahub.errors import ConfigurationError, StopRun
+from airflow_datahub.errors import ConfigurationError, Interrupted, StopRun
 from tests.adapters.sinks.warehouse import Warehouse, checkpoint, commit
+from tests.proxy import How, Proxy
 
 REPLACE: dict[str, Any] = {"strategy": "replace"}
 SHADOWS = "select count(*) from pg_class where starts_with(relname, '_datahub_new_') and relkind = 'r'"
@@ -266,6 +269,51 @@ def test_batches_that_are_copied_ahead(warehouse: Warehouse) -> None:
     writer.finish(checkpoint(version + 1))
     writer.close()
     assert ids(warehouse) == list(range(500))
+
+
+# the moment of the swap
+
+
+@pytest.mark.parametrize("how", ["before", "after"])
+@pytest.mark.parametrize("mark", [b"COMMIT", b"_datahub_checkpoint", b"delete from", b"drop table"])
+@pytest.mark.parametrize("count", [8, 2], ids=["enough", "too few"])
+def test_a_connection_that_is_lost_in_the_swap(warehouse: Warehouse, mark: bytes, how: How, count: int) -> None:
+    replaced(warehouse, some(*range(10)))
+    with Proxy(int(str(conninfo.conninfo_to_dict(warehouse.dsn)["port"]))) as proxy:
+        writer = warehouse.open({"port": proxy.port}, **REPLACE)
+        writer.start_over()
+        version = load(writer, some(*range(90, 90 + count)))
+        loss = proxy.lose(mark, how)
+        if count == 8:
+            writer.finish(checkpoint(version + 1))
+        else:
+            with pytest.raises(StopRun, match="2 rows where 10 are"):
+                writer.finish(checkpoint(version + 1))
+        assert loss.happened.is_set() or (mark, count) == (b"delete from", 2)
+        writer.close()
+    assert ids(warehouse) == (list(range(90, 98)) if count == 8 else list(range(10)))
+    assert warehouse.sql("select version from _datahub_checkpoint") == [(version + 1,)]
+    assert warehouse.sql(SHADOWS) == [(0,)]
+
+
+def test_a_swap_that_waits_is_cancelled_and_done_by_a_later_try(warehouse: Warehouse) -> None:
+    replaced(warehouse, some(1, 2))
+    writer = warehouse.open(**REPLACE)
+    writer.start_over()
+    version = load(writer, some(3))
+    with psycopg.connect(warehouse.dsn) as other:
+        other.execute("insert into events values (9)")
+        threading.Timer(0.3, writer.cancel).start()
+        with pytest.raises(Interrupted):
+            writer.finish(checkpoint(version + 1))
+        other.rollback()
+    writer.close()
+    assert ids(warehouse) == [1, 2]
+    later = warehouse.open(**REPLACE)
+    assert later.target() is not None
+    later.finish(checkpoint(version + 1))
+    later.close()
+    assert ids(warehouse) == [3]
 
 
 # rights

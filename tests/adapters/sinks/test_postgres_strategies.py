@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from airflow_datahub.contract import Batch
 from airflow_datahub.errors import ConfigurationError, RunFailed
@@ -175,6 +178,55 @@ def test_newer_by_must_be_a_column(warehouse: Warehouse) -> None:
     warehouse.sql("alter table events add t int generated always as (id) stored")
     with pytest.raises(ConfigurationError, match="newer_by 't' is generated"):
         warehouse.open(strategy="upsert", newer_by="t")
+
+
+# every strategy against a model of it
+
+_RECORD = st.tuples(st.integers(0, 4), st.sampled_from([1, 2, 3, "bad", -1]), st.sampled_from([None, 1, 2, 3]))
+_BATCHES = st.lists(st.lists(_RECORD, min_size=1, max_size=8), min_size=1, max_size=4)
+_START = {0: (7, 2), 1: (7, None)}
+
+
+def modelled(state: dict[int, Any], batch: list[tuple[int, Any, Any]], strategy: str, newer: bool) -> None:
+    """What a batch makes of the table, record by record; a bad record does nothing."""
+    for key, n, t in batch:
+        if strategy == "delete":
+            state.pop(key, None)
+        elif n in (1, 2, 3):
+            known = key in state
+            older = newer and known and state[key][1] is not None and (t is None or t < state[key][1])
+            if (strategy == "insert" and not known) or (strategy == "update" and known and not older):
+                state[key] = (n, t)
+            if strategy == "upsert" and not older:
+                state[key] = (n, t)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "newer"),
+    [("insert", False), ("upsert", False), ("upsert", True), ("update", False), ("update", True), ("delete", False)],
+)
+def test_what_a_model_says(warehouse: Warehouse, strategy: str, newer: bool) -> None:
+    warehouse.sql("create table events (id int primary key, n int check (n > 0), t int)")
+    writer = warehouse.open(strategy=strategy, newer_by="t" if newer else None)
+    versions = itertools.count(1)
+
+    @settings(max_examples=60, deadline=None, database=None)
+    @given(_BATCHES)
+    def holds(batches: list[list[tuple[int, Any, Any]]]) -> None:
+        session.execute("truncate events; insert into events values (0, 7, 2), (1, 7, null)")
+        state: dict[int, Any] = dict(_START)
+        for batch in batches:
+            before = set(state)
+            modelled(state, batch, strategy, newer)
+            records = [{"id": key, "n": n, "t": t} for key, n, t in batch]
+            written = commit(writer, Batch(records), next(versions))
+            assert (written.inserted, written.deleted) == (len(set(state) - before), len(before - set(state)))
+        found = session.execute("select id, n, t from events").fetchall()
+        assert {key: (n, t) for key, n, t in found} == state
+
+    with psycopg.connect(warehouse.dsn, autocommit=True) as session:
+        holds()
+    writer.close()
 
 
 # rest
