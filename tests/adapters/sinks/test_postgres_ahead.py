@@ -130,6 +130,49 @@ def test_an_upsert_tells_new_rows_from_old(warehouse: Warehouse) -> None:
     writer.close()
 
 
+def test_rows_that_are_folded_in_their_stage(warehouse: Warehouse) -> None:
+    warehouse.sql("create table events (id int primary key, n int)")
+    writer = warehouse.open(strategy="upsert", newer_by="n")
+    commit(writer, rows(0), 1)
+    batch = Batch([{"id": 1, "n": 7}, {"id": 1, "n": 9}, {"id": 1, "n": 8}, {"id": 2, "n": 1}, {"id": 300, "n": 0}])
+    written = committed(writer, copied(writer, batch), 2)
+    assert (written.inserted, written.updated, written.merged, written.unchanged) == (1, 1, 2, 1)
+    assert warehouse.sql("select n from events where id in (1, 2) order by id") == [(9,), (2,)]
+    writer.close()
+
+
+def test_new_columns_make_new_stages(warehouse: Warehouse) -> None:
+    warehouse.sql("create table events (id int primary key, n int)")
+    writer = warehouse.open(strategy="upsert", evolution="evolve")
+    commit(writer, rows(0), 1)
+    before = copied(writer, rows(100))
+    wider = writer.prepare(Batch([{"id": 200, "n": 1, "more": "x"}]))
+    assert wider.copy is None
+    committed(writer, before, 2)
+    committed(writer, wider, 3)
+    after = copied(writer, Batch([{"id": 201, "n": 1, "more": "y"}]))
+    assert after.copy
+    assert after.copy.name
+    committed(writer, after, 4)
+    assert warehouse.sql("select more from events where id >= 200 order by id") == [("x",), ("y",)]
+    assert warehouse.sql(FOUND) == [(6,)]
+    writer.close()
+    assert warehouse.sql(FOUND) == [(0,)]
+
+
+def test_a_replacing_load_is_copied_ahead(warehouse: Warehouse) -> None:
+    warehouse.sql("create table events (id int primary key, n int); insert into events values (-1, -1)")
+    writer = warehouse.open(strategy="replace")
+    commit(writer, rows(0), 1)
+    later = copied(writer, rows(100))
+    assert later.copy
+    assert later.copy.name
+    committed(writer, later, 2)
+    writer.finish(checkpoint(3, cursor=None))
+    writer.close()
+    assert ids(warehouse) == list(range(200))
+
+
 def test_the_checkpoint_stays_on_its_page(warehouse: Warehouse, writer: Writer) -> None:
     for version in range(2, 22):
         commit(writer, Batch([]), version)

@@ -153,7 +153,7 @@ def test_a_lock_that_another_session_holds(warehouse: Warehouse) -> None:
     warehouse.load({"id": 1})
     writer = warehouse.open()
     prepared = writer.prepare(Batch([{"id": 2}]))
-    writer._session.execute("set lock_timeout = '200ms'")  # type: ignore[attr-defined]
+    writer._link.session.execute("set lock_timeout = '200ms'")  # type: ignore[attr-defined]
     with psycopg.connect(warehouse.dsn) as other:
         other.execute("lock table events")
         with pytest.raises(RunFailed, match=r"waited .* for a lock"):

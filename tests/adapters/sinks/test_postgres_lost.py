@@ -21,7 +21,7 @@ from psycopg import conninfo
 from airflow_datahub.contract import Batch, Writer, Written
 from airflow_datahub.demo.postgres import EmbeddedPostgres
 from airflow_datahub.errors import Interrupted, RunFailed, StopRun
-from airflow_datahub.postgres import writing
+from airflow_datahub.postgres import link
 from airflow_datahub.postgres.ahead import Ahead
 from airflow_datahub.postgres.loading import Loader
 from airflow_datahub.postgres.preparing import Prepared
@@ -179,7 +179,7 @@ def test_ended_again_and_again_gives_up(appending: Appending) -> None:
 
     with pytest.raises(RunFailed, match="connection 'warehouse'"):
         appending.writer.commit(appending.prepared(), checkpoint(2), settle)
-    assert len(settled) == writing.TRIES
+    assert len(settled) == link.TRIES
 
 
 def test_two_tries_that_meet_one_deadlock(appending: Appending) -> None:
@@ -292,6 +292,19 @@ def test_what_is_settled_last_is_what_was_committed(
     writer.close()
 
 
+@pytest.mark.parametrize("how", ["before", "after"])
+def test_the_swap_of_a_replacing_load_is_lost(warehouse: Warehouse, proxy: Proxy, how: How) -> None:
+    warehouse.sql("create table events (id int primary key); insert into events select generate_series(1, 90)")
+    writer = warehouse.open({"port": proxy.port}, strategy="replace")
+    commit(writer, rows(100), 1)
+    proxy.lose(b"COMMIT", how)
+    writer.finish(checkpoint(2, cursor=None))
+    assert proxy.lost == 1
+    writer.close()
+    assert warehouse.sql("select min(id), count(*) from events") == [(100, 100)]
+    assert warehouse.sql("select version from _datahub_checkpoint") == [(2,)]
+
+
 # a server that crashes or is away
 
 
@@ -383,7 +396,7 @@ def test_a_server_that_is_away_for_a_while(server: EmbeddedPostgres, crashing: A
 def test_a_server_that_stays_away(
     server: EmbeddedPostgres, crashing: Appending, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "AWAY", 1.0)
+    monkeypatch.setattr(link, "AWAY", 1.0)
     prepared = crashing.prepared()
     server.stop(SIGQUIT)
     with pytest.raises(RunFailed, match="the database did not come back within"):

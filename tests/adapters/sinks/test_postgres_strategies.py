@@ -349,7 +349,7 @@ def test_two_writers_add_the_same_column(warehouse: Warehouse) -> None:
 def test_a_lock_ends_the_wait_for_a_new_column(warehouse: Warehouse) -> None:
     warehouse.load({"id": 1})
     writer = warehouse.open(evolution="evolve")
-    writer._session.execute("set lock_timeout = '200ms'")  # type: ignore[attr-defined]
+    writer._link.session.execute("set lock_timeout = '200ms'")  # type: ignore[attr-defined]
     with psycopg.connect(warehouse.dsn) as other:
         other.execute("select * from events")
         with pytest.raises(RunFailed, match=r"waited .* for a lock"):
