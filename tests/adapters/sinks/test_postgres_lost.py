@@ -292,19 +292,6 @@ def test_what_is_settled_last_is_what_was_committed(
     writer.close()
 
 
-@pytest.mark.parametrize("how", ["before", "after"])
-def test_the_swap_of_a_replacing_load_is_lost(warehouse: Warehouse, proxy: Proxy, how: How) -> None:
-    warehouse.sql("create table events (id int primary key); insert into events select generate_series(1, 90)")
-    writer = warehouse.open({"port": proxy.port}, strategy="replace")
-    commit(writer, rows(100), 1)
-    proxy.lose(b"COMMIT", how)
-    writer.finish(checkpoint(2, cursor=None))
-    assert proxy.lost == 1
-    writer.close()
-    assert warehouse.sql("select min(id), count(*) from events") == [(100, 100)]
-    assert warehouse.sql("select version from _datahub_checkpoint") == [(2,)]
-
-
 # a server that crashes or is away
 
 
