@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_datahub.contract import Cursor
+from airflow_datahub.contract import Cursor, Unreadable
 from airflow_datahub.errors import StopRun
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Watch:
     def __init__(self) -> None:
         self._empty = 0
         self._sample: list[bytes] = []
+        """Hashes: records may be large."""
         self._count = self._same = 0
 
     def look(self, page: Page, how: str) -> None:
@@ -76,10 +77,13 @@ class Watch:
 
 def _sample(origins: Sequence[Any]) -> list[bytes]:
     last = len(origins) - 1
-    if last < SAMPLE:
-        return list(map(bytes, origins))
-    return [bytes(origins[index * last // (SAMPLE - 1)]) for index in range(SAMPLE)]
+    chosen = origins if last < SAMPLE else [origins[index * last // (SAMPLE - 1)] for index in range(SAMPLE)]
+    return [_hash(each) if isinstance(each, Unreadable) else _digest(each) for each in chosen]
 
 
-def _hash(position: Cursor | None) -> bytes:
-    return hashlib.blake2b(repr(position).encode("utf-8", "backslashreplace"), digest_size=16).digest()
+def _hash(value: object) -> bytes:
+    return _digest(repr(value).encode("utf-8", "backslashreplace"))
+
+
+def _digest(data: Any) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()

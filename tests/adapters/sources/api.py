@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from airflow_datahub.adapters.sources.http_api import HttpApi
-from airflow_datahub.contract import Batch, Connection, Run
+from airflow_datahub.contract import Batch, Connection, Run, Unreadable
 from airflow_datahub.engine.projection import Projection
 from airflow_datahub.errors import RunError
 from tests.hostile import Asked, Hostile, Reply, reply
@@ -40,7 +40,11 @@ def read(given: HttpApi, server: Hostile, cursor: Any = None, **extra: Any) -> l
 
 def decoded(records: list[Any]) -> list[Any]:
     """What the engine makes of the records of a batch."""
-    return Projection(lambda: None).records(records) if records and isinstance(records[0], msgspec.Raw) else records
+    return (
+        Projection(lambda: None).records(records)
+        if records and isinstance(records[0], msgspec.Raw | Unreadable)
+        else records
+    )
 
 
 def ids(batches: list[Batch]) -> list[int]:

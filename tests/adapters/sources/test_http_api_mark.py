@@ -19,6 +19,8 @@ from airflow_datahub.contract import Batch, Checkpoint, Silence
 from airflow_datahub.engine.position import START, Place, Position
 from airflow_datahub.errors import ConfigurationError, QuotaUsedUp
 from airflow_datahub.http.mark import KEYS, Mark, Tracker
+from airflow_datahub.http.paging import PagePaging
+from airflow_datahub.http.paging.counted import _PageWalk
 from tests.adapters.sources.api import CURSOR, OFFSET, decoded, run_for, source
 from tests.hostile import Asked, Hostile, Reply, reply
 
@@ -262,6 +264,15 @@ def test_an_expired_cursor_begins_again_at_the_mark(lag: str) -> None:
     assert len(stream.log.said) == 1
 
 
+def test_an_expired_cursor_in_the_middle_of_a_page_loses_nothing() -> None:
+    api = Api([at(n) for n in range(8)])
+    with Hostile(api) as server:
+        stream = Stream(source(paging=CURSOR, mark=MARK), server)
+        assert stream.run(pieces=4, most=1) == [0, 1, 2, 3]
+        api.gone = lambda cursor: cursor == "c3" and len(api.asked) < 5
+        assert stream.run() == [3, 4, 5, 6, 7]  # how far into the page it was is not known any more
+
+
 def test_a_cursor_that_is_too_old_is_not_tried() -> None:
     api = Api([at(n) for n in range(8)])
     with Hostile(api) as server:
@@ -366,3 +377,66 @@ def test_each_record_comes_once_and_in_order(
             got += stream.run(death, most)
         got += stream.run(None, most)
     assert got == list(range(number))
+
+
+# --- broken twins: what these tests are worth
+
+
+class Early(Position):
+    """Its mark moves with the first piece of a batch."""
+
+    def _move(self, batch: Batch, start: int, end: int) -> None:
+        super()._move(batch, start, end)
+        self._place = replace(self._place, mark=batch.mark)
+
+
+class Forgetful(Tracker):
+    """Knows no keys at the mark."""
+
+    def begin(self) -> None:
+        super().begin()
+        self._known = frozenset()
+
+
+class Last(Tracker):
+    """The last record's value is its mark."""
+
+    def _climb(self, value: Any) -> None:
+        self.highest, self._floor = value, value.order
+
+
+class Sure(Tracker):
+    """Takes every read for one in order."""
+
+    def _climb(self, value: Any) -> None:
+        super()._climb(value)
+        self.ordered = True
+
+
+def guessing(paging: PagePaging, start: Any, site: Any) -> Any:
+    """Takes every page for a full one."""
+    walk: Any = _PageWalk(paging, site)
+    walk._sizes = set(range(1, 1000))
+    return walk
+
+
+HERE, SOURCE = __name__, "airflow_datahub.adapters.sources.http_api"
+UNORDERED = test_where_records_came_out_of_order_an_unfinished_read_begins_where_it_began
+
+
+@pytest.mark.parametrize(
+    ("place", "twin", "check"),
+    [
+        (f"{HERE}.Position", Early, test_an_expired_cursor_in_the_middle_of_a_page_loses_nothing),
+        (f"{SOURCE}.Tracker", Forgetful, test_each_record_comes_once_and_in_order),
+        (f"{SOURCE}.Tracker", Last, test_the_highest_counts_not_the_last),
+        (f"{SOURCE}.Tracker", Sure, UNORDERED),
+        (f"{PagePaging.__module__}.PagePaging.walk", guessing, test_each_record_comes_once_and_in_order),
+    ],
+)
+def test_a_broken_twin_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, place: str, twin: Any, check: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(place, twin)
+    with pytest.raises(AssertionError):
+        check()

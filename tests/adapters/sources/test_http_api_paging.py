@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, cast
@@ -13,9 +13,10 @@ from typing import Any, cast
 import pytest
 
 from airflow_datahub.adapters.sources.http_api import HttpApi
-from airflow_datahub.contract import Batch
+from airflow_datahub.contract import Batch, Unreadable
 from airflow_datahub.errors import ConfigurationError, Interrupted, RunError, RunFailed, StopRun
 from airflow_datahub.http.paging.loops import REMEMBERED, Seen
+from airflow_datahub.http.reading import Reading
 from tests.adapters.sources.api import OFFSET, by_offset, failure, ids, read, rows, run_for, source
 from tests.hostile import Asked, Hostile, Reply, reply
 
@@ -219,6 +220,19 @@ def test_circles_of_any_length_are_noticed(length: int) -> None:
     assert len(seen._known) <= REMEMBERED + 1
 
 
+def test_records_above_a_limit_repeat_like_any_other() -> None:
+    deep = "[" * 70 + "]" * 70
+
+    def answer(asked: Asked) -> Reply:
+        at = int(asked.query.get("cursor", 0))
+        more = f', "at": {at + 1}' if at < 2 else ""
+        return reply(f'{{"data": [{{"v": {deep}}}, {{"id": {at}}}]{more}}}')
+
+    with Hostile(answer) as server:
+        batches = read(source(paging={"type": "cursor", "next": "at"}), server)
+    assert [type(record) for batch in batches for record in batch.records] == [Unreadable, dict] * 3
+
+
 # --- several at once
 
 
@@ -341,3 +355,40 @@ def test_a_stop_ends_all_requests() -> None:
         started = time.monotonic()
         assert asyncio.run(collect(server)) == 0
         assert time.monotonic() - started < 3
+
+
+# --- broken twins: what these tests are worth
+
+
+class Hasty(Reading):
+    """Hands a page over as soon as it is there, whatever its turn."""
+
+    async def pages(self, position: Any) -> AsyncGenerator[tuple[Any, Any]]:
+        got = [each async for each in super().pages(position)]
+        for each in [*got[:1], *reversed(got[1:])]:
+            yield each
+
+
+class Trusting(Reading):
+    """Takes what was fetched ahead for what follows."""
+
+    async def _go_on(self, position: Any) -> None:
+        known = [other for other in self._under_way if isinstance(other, int)]
+        if known and position not in self._under_way:
+            self._under_way[position] = self._under_way.pop(min(known))
+        await super()._go_on(position)
+
+
+@pytest.mark.parametrize(
+    ("twin", "check"),
+    [
+        (Hasty, lambda: test_many_at_once_come_in_order(5, 30, True, "offset")),
+        (Trusting, test_a_page_that_is_smaller_than_asked_for_in_the_middle_moves_those_behind_it),
+    ],
+)
+def test_a_broken_twin_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, twin: type[Reading], check: Callable[[], None]
+) -> None:
+    monkeypatch.setattr("airflow_datahub.http.reading.Reading", twin)
+    with pytest.raises(AssertionError):
+        check()
