@@ -61,6 +61,13 @@ POINTS = {
 }
 """Where each point is: a function, and whether the point lies before or after it."""
 
+OF_A_SWAP = {
+    "before swap": ("airflow_datahub.postgres.shadow:Shadow.swap", "before"),
+    "after swap": ("airflow_datahub.postgres.shadow:Shadow.swap", "after"),
+    "finished": ("airflow_datahub.postgres.writing:TableWriter.finish", "after"),
+}
+"""Points that only a replacing load passes, once a run."""
+
 
 def run(
     point: str, nth: int, what: What, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, talk: Talk
@@ -77,7 +84,7 @@ def run(
     log = os.open(f"log.{os.getpid()}", os.O_WRONLY | os.O_CREAT)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    where, when = POINTS[point]
+    where, when = (POINTS | OF_A_SWAP)[point]
     replace(where, lambda function: around(function, when, passing))
     sys.argv = ["airflow-datahub", *arguments]
     main()

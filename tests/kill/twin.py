@@ -1,4 +1,5 @@
-"""A deliberately broken sink: it makes the checkpoint durable before the rows. A kill between the two loses rows."""
+"""Deliberately broken sinks: one makes the checkpoint durable before the rows, so that a kill between the two loses
+rows; one empties the table before the swap."""
 
 from __future__ import annotations
 
@@ -45,3 +46,18 @@ class _CheckpointFirst(Writer):
     def close(self) -> None:
         self._checkpoints.close()
         self._rows.close()
+
+
+class HalfSwapped(Postgres):
+    """PostgreSQL, wrong: the old rows go in a transaction of their own."""
+
+    def open(self, run: Run, stream: Stream) -> Writer:
+        writer = super().open(run, stream)
+        finish = writer.finish
+
+        def in_two(checkpoint: Checkpoint) -> None:
+            writer._session.execute("delete from ingested_events where ctid::text like '%1)'")  # type: ignore[attr-defined]
+            finish(checkpoint)
+
+        writer.finish = in_two  # type: ignore[method-assign]
+        return writer
