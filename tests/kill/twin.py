@@ -56,7 +56,7 @@ class HalfSwapped(Postgres):
         finish = writer.finish
 
         def in_two(checkpoint: Checkpoint) -> None:
-            writer._session.execute("delete from ingested_events where ctid::text like '%1)'")  # type: ignore[attr-defined]
+            writer._link.session.execute("delete from ingested_events where ctid::text like '%1)'")  # type: ignore[attr-defined]
             finish(checkpoint)
 
         writer.finish = in_two  # type: ignore[method-assign]
