@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +23,9 @@ from airflow_datahub.quantities import Duration
 
 KEYS = 1_000
 """Records near the mark that are remembered; where more share its value the others come again."""
+_UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError)
+LONGEST = 200
+"""Characters of a value: it goes into a query."""
 _NUMBER = "0123456789.-"
 _UNITS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6))
 """Below these an epoch number counts seconds, milliseconds, microseconds; else nanoseconds."""
@@ -45,8 +47,7 @@ class Mark(BaseModel):
     before is recognised and dropped."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Value:
+class Value(NamedTuple):
     """A value of the field: how it compares, and how it was written. Only values of one kind compare."""
 
     order: Any
@@ -162,7 +163,12 @@ def _reader(path: str) -> Callable[[Any], Value | None]:
     def read(record: Any) -> Value | None:
         try:
             return _value(decode(record))
-        except (ValueError, TypeError, RecursionError):  # not a record, or none that can be read: a reject later on
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ):  # not a record, or none that can be read: a reject later on
             return None
 
     return read
@@ -170,17 +176,27 @@ def _reader(path: str) -> Callable[[Any], Value | None]:
 
 def _decoder(path: str) -> Callable[[Any], Any]:
     names = parse(path)
-    if any(name.isdigit() for name in names):
-        get, whole = getter(path), msgspec.json.Decoder(dict[str, Any]).decode
-        return lambda record: None if (value := get(whole(record))) is MISSING else value
     kind: Any = Any
-    for name in reversed(names):
-        kind = msgspec.defstruct("Marked", [("value", kind, None)], rename={"value": name}) | None
-    decode = msgspec.json.Decoder(kind).decode
+    try:
+        for name in reversed(names):
+            kind = msgspec.defstruct("Marked", [("value", kind, None)], rename={"value": name}) | None
+        decode = msgspec.json.Decoder(kind).decode
+    except ValueError:  # a name with a quote or a backslash, which msgspec does not take
+        return _whole(path)
+    if len(names) == 1:
+        return lambda record: decode(record).value
+    return _whole(path) if any(name.isdigit() for name in names) else _nested(decode, len(names))
 
+
+def _whole(path: str) -> Callable[[Any], Any]:
+    get, decode = getter(path), msgspec.json.Decoder(dict[str, Any]).decode
+    return lambda record: None if (value := get(decode(record))) is MISSING else value
+
+
+def _nested(decode: Callable[[Any], Any], depth: int) -> Callable[[Any], Any]:
     def value(record: Any) -> Any:
         found = decode(record)
-        for _ in names:
+        for _ in range(depth):
             found = getattr(found, "value", None)
         return found
 
@@ -188,13 +204,15 @@ def _decoder(path: str) -> Callable[[Any], Any]:
 
 
 def _value(given: Any) -> Value | None:
-    if isinstance(given, bool) or given is None or given == "":
-        return None
-    if isinstance(given, int | float | Decimal):
-        return Value(given, "number", given) if given == given else None
-    if not isinstance(given, str) or len(given) > 200:
-        return None
-    if given.strip(_NUMBER) == "" and (number := _number(given)) is not None:
+    kind = given.__class__
+    if kind is int or kind is float:
+        return Value(given, "number", given)
+    return _text_value(given) if kind is str and 0 < len(given) <= LONGEST else None
+
+
+def _text_value(given: str) -> Value | None:
+    dated = given[4:5] == "-"
+    if not dated and not given.strip(_NUMBER) and (number := _number(given)) is not None:
         return Value(number, "number", given)
     try:
         time = datetime.fromisoformat(given)

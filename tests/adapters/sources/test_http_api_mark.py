@@ -204,7 +204,13 @@ def test_marks_of_every_form(values: list[Any], lag: str, since: Any) -> None:
 def test_a_mark_may_lie_deep_and_what_cannot_be_read_moves_nothing() -> None:
     import msgspec
 
-    for path, record in (("a.b", b'{"a": {"b": 5}}'), ("a.0.b", b'{"a": [{"b": 5}]}')):
+    quoted = b'{"a\\"b": 5}'
+    for path, record in (
+        ("a.b", b'{"a": {"b": 5}}'),
+        ("a.0.b", b'{"a": [{"b": 5}]}'),
+        ('a"b', quoted),
+        ("7", b'{"7": 5}'),
+    ):
         tracker = Tracker(Mark(field=path, param="since"), None, Silence())
         bad = [b"7", b"[]", b'{"a": 1}', b'{"a": NaN}', b'{"a": {"b": "\xff"}}', b'{"a": null}', b"{}"]
         tracker.look([msgspec.Raw(each) for each in [*bad, record]])
