@@ -60,7 +60,7 @@ def run_pipeline(
         store.end(pipeline.id, run.run_id, "skipped")
         return Outcome(summary=f"ingestion skipped: {skipped}", skipped=skipped)
     params = resolve_params(pipeline, run.params)
-    run = replace(run, revision=pipeline.revision, params=params, concurrency=pipeline.throughput.concurrency)
+    run = replace(run, revision=pipeline.revision, params=params, concurrency=pipeline.concurrency)
     store.begin(pipeline.id, run.run_id, run.revision, run.trigger)
     try:
         outcome = _run_stage(pipeline, run, store, full, limit, {**(values or {}), "params": run.params})
@@ -137,7 +137,7 @@ def _assignment(
         run=run, stream=stream, source=source, fingerprint=extract.source.fingerprint(),
         chain=compiled(pipeline, run, values, writer.opaque), load_key=load.key, on_error=load.on_error, writer=writer,
         keeps_checkpoint=load.sink.keeps_checkpoint, checkpoint=checkpoint, tally=tally, rejects=rejects,
-        batch_size=pipeline.throughput.batch_size, full=full, limit=limit, replaces=replaces,
+        batch_size=pipeline.batch_size, full=full, limit=limit, replaces=replaces,
     )  # fmt: skip
 
 

@@ -26,7 +26,6 @@ WORDS: dict[str, dict[str, tuple[Any, str]]] = {
         "when": (None, "use `enabled`"),
         "stage": ("auto", "all steps run in one task"),
         "partition": (None, "a source is read as one stream"),
-        "throughput": (None, "set it for the whole pipeline"),
     },
     "operator": {"if": (None, "every operator serves every record")},
     "edge": {"branch": (None, LINEAR)},

@@ -75,6 +75,20 @@ class Throughput(Word):
     one after another."""
 
 
+class FetchThroughput(Word):
+    """How much at once a source asks for."""
+
+    concurrency: Annotated[Positive, Field(le=100)]
+    """Requests at once at most."""
+
+
+class LoadThroughput(Word):
+    """How much at once a sink writes."""
+
+    batch_size: Positive
+    """Records of a transaction at the start."""
+
+
 class Step(Word):
     """What every step has. The settings that are None here are the pipeline's."""
 
@@ -115,6 +129,9 @@ class ExtractStep(Step):
     adapter: Name
     """Name of the source, or an import path `package.module:Class`."""
 
+    throughput: FetchThroughput | None = None
+    """How much at once, where it is not what the pipeline says."""
+
     source: Source = Field(alias="config")
     """The source's own fields."""
 
@@ -153,6 +170,9 @@ class LoadStep(Step):
 
     adapter: Name
     """Name of the sink, or an import path `package.module:Class`."""
+
+    throughput: LoadThroughput | None = None
+    """How much at once, where it is not what the pipeline says."""
 
     sink: Sink = Field(alias="config")
     """The sink's own fields."""
@@ -305,6 +325,16 @@ class Pipeline(Definition):
         first = self.steps[0]
         assert isinstance(first, ExtractStep)
         return first
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that the source may have under way at once."""
+        return (self.extract.throughput or self.throughput).concurrency
+
+    @property
+    def batch_size(self) -> int:
+        """Records of a transaction at the start."""
+        return (self.load.throughput or self.throughput).batch_size
 
     @property
     def load(self) -> LoadStep:

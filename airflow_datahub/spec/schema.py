@@ -108,7 +108,8 @@ def _adapter(kind: Kind, name: str, definitions: dict[str, Any]) -> dict[str, An
 def _envelope(step: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
     """A step's schema; what it refers to of adapters is put in by who asks."""
     schema = step.model_json_schema(by_alias=True)
-    schema.pop("$defs", None)
+    own = schema.pop("$defs", {})
+    definitions |= {name: own[name] for name in own if name.endswith("Throughput")}
     return _with_defaults(schema, "step")
 
 

@@ -27,7 +27,6 @@ GIVEN = {
         "when": "\"params.since != 'never'\"",
         "stage": "own",
         "partition": "{by: window}",
-        "throughput": "{batch_size: 5}",
     },
     "operator": {"if": "{field: a, eq: 1}"},
     "edge": {"branch": "eu"},

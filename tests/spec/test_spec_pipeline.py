@@ -92,6 +92,18 @@ def test_every_word_is_there() -> None:
     assert (p.tests[0].now, p.tests[0].rejects[0].reason) == (datetime(2024, 1, 15, tzinfo=UTC), "no")
 
 
+def test_a_step_may_say_how_much_at_once(right: Callable[..., Pipeline], wrong: Callable[..., list[str]]) -> None:
+    p = loads(WHOLE, "p.yaml", {})
+    assert (p.batch_size, p.concurrency) == (500, 10)
+    own = WHOLE.replace("    stage: auto\n", "    throughput: {concurrency: 3}\n")
+    own = own.replace("    type: load\n", "    type: load\n    throughput: {batch_size: 70}\n")
+    p = loads(own, "p.yaml", {})
+    assert (p.batch_size, p.concurrency) == (70, 3)
+    assert right("throughput: {concurrency: 100}\n").concurrency == 100
+    for word in ("{batch_size: 5}", "{concurrency: 0}", "{concurrency: 101}", "5"):
+        assert wrong(own.replace("{concurrency: 3}", word))[0].startswith("23:")
+
+
 def test_defaults(right: Callable[..., Pipeline]) -> None:
     p = right()
     assert (p.id, p.description, p.tags, p.owner, p.schedule, p.timezone) == ("p", "", (), "airflow", None, "UTC")
