@@ -29,7 +29,7 @@ from airflow_datahub.state import Counters, Reject
 
 FETCHED_BYTES = 24 << 20
 """JSON that may wait between reader and worker."""
-COMMIT_BYTES = 2 << 20
+COMMIT_BYTES = 3 << 20
 """JSON that fills a commit; decoded it takes five to eight times as much, and there are three at once."""
 CANCEL_AFTER = 2.0
 """Seconds after a stop at which running SQL is cancelled."""

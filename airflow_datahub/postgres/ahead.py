@@ -36,6 +36,7 @@ class Copy:
     layout: Layout
     slots: tuple[Slot, ...]
     lines: Lines
+    """Until it is done."""
     done: threading.Event = field(default_factory=threading.Event)
     """Set once it is in the stage, or will never be."""
     stages: Stages | None = None
@@ -59,7 +60,7 @@ class Ahead:
         self._thread.start()
 
     def submit(self, layout: Layout, slots: tuple[Slot, ...], lines: Lines) -> Copy:
-        """Have these rows copied; the lines stay with the caller, who may have to copy them again."""
+        """Have these rows copied."""
         copy = Copy(layout, slots, lines)
         self._jobs.put(copy)
         return copy
@@ -104,6 +105,7 @@ class Ahead:
             except (psycopg.Error, RunError) as error:
                 self._failed(copy, error)
             finally:
+                copy.lines = []
                 copy.done.set()
         self._disconnect()
 

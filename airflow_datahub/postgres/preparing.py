@@ -22,12 +22,26 @@ class Prepared:
     layout: Layout | None = None
     """None where there is nothing to write."""
     slots: tuple[Slot, ...] = ()
+    rows: Sequence[int] = ()
+    """The records that are written."""
     lines: Lines = field(default_factory=list)
+    """Those records, until they are handed over."""
+    count: int = 0
+    """How many lines they are."""
     refused: list[Refusal] = field(default_factory=list)
     folded: dict[int, list[int]] = field(default_factory=dict)
     """By the index of the row that stands for its key: the others of that key, the one to take next first."""
     copy: Copy | None = None
     """Its lines on their way into a stage; None where they were not sent ahead."""
+
+    def handed_over(self) -> Lines:
+        """The lines, which are kept no longer: memory is dearer than making them again, which is seldom needed."""
+        lines, self.lines = self.lines, []
+        return lines
+
+    def encoded(self) -> Lines:
+        """The lines, made again where they were handed over."""
+        return self.lines or copy_text(self.batch, self.rows, self.slots)[0]
 
     def spares(self, refused: Sequence[Refusal]) -> list[int]:
         """The rows that take the place of refused ones, no longer folded into them: a bad row costs only itself."""
@@ -64,7 +78,8 @@ def prepare(batch: Batch, layout: Layout, target: Target) -> Prepared:
     indices, keyless, folded = _chosen(batch, layout, slots, target, {refusal.index for refusal in refused})
     slots = in_writing_order(slots)
     lines, unencodable = copy_text(batch, indices, slots)
-    return Prepared(batch, layout, slots, lines, refused + keyless + unencodable, folded)
+    count = len(indices) - len(unencodable)
+    return Prepared(batch, layout, slots, indices, lines, count, refused + keyless + unencodable, folded)
 
 
 def without_key(batch: Batch, target: Target) -> list[Refusal]:

@@ -18,7 +18,7 @@ from airflow_datahub.postgres.declared import Target
 from airflow_datahub.postgres.destination import Destination
 from airflow_datahub.postgres.failures import of_data
 from airflow_datahub.postgres.link import Link
-from airflow_datahub.postgres.loading import STAGE, Loaded, Loader, StageLost, count
+from airflow_datahub.postgres.loading import STAGE, Loaded, Loader, StageLost
 from airflow_datahub.postgres.preparing import Prepared, prepare, without_key
 from airflow_datahub.postgres.rows import Lines, copy_text
 from airflow_datahub.postgres.tables import Layout
@@ -78,11 +78,11 @@ class TableWriter(Writer):
 
     def _send_ahead(self, prepared: Prepared) -> None:
         """Have it copied, but for the first batch, which waits for nobody: a run of one batch needs one connection."""
-        if not prepared.lines or not prepared.layout:
+        if not prepared.count or not prepared.layout:
             return
         if self._begun and self._may_copy_ahead and self._into.takes(prepared.layout):
             self._ahead = self._ahead or Ahead(lambda: connect(self._connection), self._run)
-            prepared.copy = self._ahead.submit(prepared.layout, prepared.slots, prepared.lines)
+            prepared.copy = self._ahead.submit(prepared.layout, prepared.slots, prepared.handed_over())
         self._begun = True
 
     def commit(self, prepared: Prepared, checkpoint: Checkpoint, settle: Settle) -> Written:
@@ -201,10 +201,11 @@ class TableWriter(Writer):
 
     def _written(self, prepared: Prepared, stage: sql.Identifier | None) -> Written:
         total, prepared = Written(), replace(prepared, folded=dict(prepared.folded))  # a repeat begins with all of it
-        lines, refused = prepared.lines, prepared.refused
+        lines: Lines | None = None if prepared.count else []
+        refused = prepared.refused
         loader = self._loader(prepared.layout) if prepared.layout else None
         while True:
-            if loader and lines:
+            if loader and lines != []:
                 loaded = self._loaded(loader, prepared, lines, stage)
                 total.inserted, total.updated = total.inserted + loaded.inserted, total.updated + loaded.updated
                 total.deleted += loaded.deleted
@@ -220,12 +221,12 @@ class TableWriter(Writer):
         total.unchanged = len(prepared.batch.records) - total.total
         return total
 
-    def _loaded(self, loader: Loader, prepared: Prepared, lines: Lines, stage: sql.Identifier | None) -> Loaded:
-        """From the stage where that can be, else from the lines."""
-        suspect = prepared.copy is not None and prepared.copy.suspect and lines is prepared.lines
+    def _loaded(self, loader: Loader, prepared: Prepared, lines: Lines | None, stage: sql.Identifier | None) -> Loaded:
+        """From the stage where that can be, else from the lines; None: those of the whole batch."""
+        suspect = lines is None and prepared.copy is not None and prepared.copy.suspect
         if stage:
             try:
-                return loader.move(prepared.slots, stage, count(lines))
+                return loader.move(prepared.slots, stage, prepared.count)
             except StageLost as lost:
                 self._log.warning("stage_lost", reason=str(lost), does="copies the batch again")
             except psycopg.Error as error:
@@ -236,7 +237,7 @@ class TableWriter(Writer):
             with self._link.failing(f'TEMPORARY ON DATABASE "{self._link.database}"'):
                 loader.stage()
             self._has_temporary = True
-        return loader.load(prepared.slots, lines, suspect=suspect)
+        return loader.load(prepared.slots, prepared.encoded() if lines is None else lines, suspect=suspect)
 
     def _loader(self, layout: Layout) -> Loader:
         """A loader with what is written to in place."""
