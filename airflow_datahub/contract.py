@@ -9,7 +9,7 @@ import hashlib
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
@@ -215,6 +215,9 @@ class Run:
     """Where the stream stands that is read; None where there is nothing to go on from."""
     concurrency: int = 10
     """Requests that a source may have under way at once."""
+    kept: MutableMapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What the run's adapters share while it lasts, each under a name that begins with its own: the rate that an API
+    allows, a token."""
 
 
 class Adapter(BaseModel):

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, Self, TypeVar
+from urllib.parse import urlencode
 
-import httpx
+from yarl import URL
 
 from airflow_datahub import __version__
 from airflow_datahub.contract import Run
-from airflow_datahub.errors import ConfigurationError, RunError
-from airflow_datahub.http.address import check_public
-from airflow_datahub.http.body import read_whole
+from airflow_datahub.errors import ConfigurationError, QuotaUsedUp, RetryLater, RunError
+from airflow_datahub.http.auth import Asked, Signed
+from airflow_datahub.http.body import ASKED_FOR
+from airflow_datahub.http.breaker import Breaker
+from airflow_datahub.http.lanes import Lanes
+from airflow_datahub.http.limits import Limits
+from airflow_datahub.http.rate import Rate, tightest
+from airflow_datahub.http.redirects import FOLLOWED, Trail, is_web, parsed, with_query
 from airflow_datahub.http.retrying import Patience, TryAgain, retry_after
 from airflow_datahub.http.stopping import unless_stopped
-from airflow_datahub.http.target import target_of
+from airflow_datahub.http.target import Target, target_of
+from airflow_datahub.http.transport import Reply, Request, Transport
 
 T = TypeVar("T")
 
@@ -32,12 +38,13 @@ class Answer:
 
     status: int
     headers: Mapping[str, str]
+    """Names in lower case; what was repeated is joined by commas."""
     body: bytearray = field(repr=False)
     """Unpacked."""
     shown: str
     """What was asked, as error texts show it: no secret is in it."""
     masked: Callable[[str], str] = field(repr=False)
-    """Takes the connection's secret out of a text."""
+    """Takes the connection's secrets out of a text."""
 
     def start(self, length: int) -> str:
         """The first characters of the body, for an error text."""
@@ -49,51 +56,65 @@ class Answer:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a run knows of one API; all of its clients share it."""
+
+    target: Target
+    """With the token that was fetched."""
+    rate: Rate
+    breaker: Breaker
+
+
 class Client:
     """An open client; an asynchronous context manager that closes its connections.
 
-    It drives httpx's transport itself: no proxy of the environment, no cookie, no redirect that carries a credential
-    elsewhere, no log line with the address in it (a key may be part of it)."""
+    At most `concurrency` requests are under way at once. `rate_limit` is the number of requests a second to begin with;
+    what the API's answers say wins. No log line holds an address as it was sent: a key may be part of it."""
 
-    def __init__(self, connection_id: str, run: Run):
+    def __init__(self, connection_id: str, run: Run, *, concurrency: int = 10, rate_limit: float | None = None):
         """Reads the connection, whose errors are ConfigurationError; asks nothing yet."""
         self._run = run
-        self._target = target_of(run.connections(connection_id))
-        self._policy = self._target.policy
-        self._timeout = httpx.Timeout(self._policy.total, connect=self._policy.connect).as_dict()
+        known = _known(connection_id, run, rate_limit)
+        self._target, self._rate, self._breaker = known.target, known.rate, known.breaker
+        self._base = URL(self._target.base)
+        self._lanes = Lanes(concurrency)
+        self._signing = asyncio.Lock()
+        self._transport = Transport(self._target, concurrency)
         self._headers = {
             "user-agent": f"airflow-datahub/{__version__}",
             "accept": "application/json",
-            "accept-encoding": "gzip",
-            **self._target.headers,
+            "accept-encoding": ASKED_FOR,
         }
-        self._address_checked = self._target.allow_private
-        self._transport = httpx.AsyncHTTPTransport(
-            verify=self._target.base.startswith("https:"),  # reading the authorities takes 0.1 s
-            limits=httpx.Limits(max_connections=10, keepalive_expiry=30),
-        )
+        if not self._target.verify:
+            run.log.warning("tls_not_verified", connection=connection_id)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._transport.aclose()
+        await self._transport.close()
+
+    @property
+    def limits(self) -> Limits:
+        """What the connection allows; whoever reads a body looks after its JSON."""
+        return self._target.limits
 
     async def get(
-        self, path: str, query: Query, read: Callable[[Answer], T], hand_over: Container[int] = ()
+        self, address: str, query: Query, read: Callable[[Answer], T], hand_over: Container[int] = ()
     ) -> tuple[T, int]:
-        """What `read` makes of the answer, and how many retries it took.
+        """What `read` makes of the answer, and how many retries it took. `address` is a path behind the connection's
+        address, or a link that the API gave, which must lead to the same scheme, host and port.
 
         `read` may raise TryAgain for an answer that is broken; it gets answers of status 2xx and those in `hand_over`.
         Raises ConfigurationError, RunFailed, RetryLater, and Interrupted within a moment of a stop."""
-        patience = Patience(self._policy)
-        url = self._url(path, query)
+        patience = Patience(self._target.policy)
+        url = self._url(address, query)
         shown = self._target.masked(f"GET {url}")
         while True:
             try:
-                return await unless_stopped(
-                    self._run.stopping, self._try(url, shown, read, hand_over)
-                ), patience.retries
+                work = self._try(url, shown, read, hand_over)
+                return await unless_stopped(self._run.stopping, work), patience.retries
             except TryAgain as error:
                 cause = TryAgain(f"{shown}: {self._target.masked(error.reason)}", error.wait, error.asked)
             except RunError as error:
@@ -112,85 +133,177 @@ class Client:
         )
         return ConfigurationError(f"{answer.shown}: {_named(answer.status)}; {hint}it says {answer.start(200)!r}")
 
-    def _url(self, path: str, query: Query) -> httpx.URL:
-        try:
-            url = self._inside(path) if "://" in path else httpx.URL(f"{self._target.base}/{path.lstrip('/')}")
-            return url.copy_merge_params(dict(query)) if query else url
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise ConfigurationError(f"connection {self._target.connection!r}, path {path[:80]!r}: {error}") from None
+    # --- where to
 
-    def _inside(self, address: str) -> httpx.URL:
-        """A link that the API gave; only its own connection is signed, so only there is it followed."""
-        url, own = httpx.URL(address), httpx.URL(self._target.base)
-        if (url.scheme, url.host, url.port) != (own.scheme, own.host, own.port):  # httpx leaves usual ports out
-            raise ConfigurationError(
-                f"the API's link leads to {url.scheme}://{url.host} and not to {self._target.host}, the host of "
-                f"connection {self._target.connection!r}; only links to there are followed"
-            )
-        return url
-
-    async def _try(self, url: httpx.URL, shown: str, read: Callable[[Answer], T], hand_over: Container[int]) -> T:
+    def _url(self, address: str, query: Query) -> URL:
+        link = "://" in address.partition("?")[0]
         try:
-            async with asyncio.timeout(self._policy.total):
-                await self._check_address()
-                answer = await self._ask(url, shown)
+            url = self._own(parsed(address)) if link else parsed(f"{self._target.base}/{address.lstrip('/')}")
+            return with_query(url, _pairs(query)) if query else url
+        except ConfigurationError as error:
+            where = f"connection {self._target.connection!r}, address {address[:80]!r}"
+            raise ConfigurationError(self._target.masked(f"{where}: {error}")) from None
+
+    def _own(self, link: URL) -> URL:
+        """A link that the API gave: only its own connection is signed, so only there is it followed."""
+        plain = link.scheme == "http" and link.port == 80 and self._base.scheme == "https"
+        if plain and link.host == self._base.host:  # written by a server that does not know of the TLS in front of it
+            link = link.with_scheme("https").with_port(self._base.port)
+        if is_web(link) and link.origin() == self._base.origin():
+            return link
+        raise ConfigurationError(
+            f"the API's link leads to {link.scheme}://{link.host}:{link.port} and not to {self._base.origin()}, the "
+            "address of the connection; only links to there are followed"
+        )
+
+    # --- one try
+
+    async def _try(self, url: URL, shown: str, read: Callable[[Answer], T], hand_over: Container[int]) -> T:
+        async with self._lanes:
+            await self._turn(shown)
+            try:
+                result = read(self._judged(await self._in_time(url, shown), shown, hand_over))
+            except TryAgain as error:
+                self._failed(error)
+                raise
+            except ConfigurationError:
+                self._breaker.succeeded()
+                raise
+            except BaseException:
+                self._breaker.neither()
+                raise
+            self._breaker.succeeded()
+            self._lanes.succeeded()
+            return result
+
+    async def _turn(self, shown: str) -> None:
+        """Wait until a request may go out."""
+        longest = self._target.policy.obeyed
+        wait = self._rate.reserve(longest)
+        if wait > longest:
+            raise QuotaUsedUp(f"{shown}: the API's quota is used up for {wait:.0f} s more", wait)
+        await asyncio.sleep(wait)
+        try:
+            while wait := self._breaker.admit():  # noqa: ASYNC110 - other threads' clients share the breaker
+                await asyncio.sleep(wait)
+        except RetryLater as error:
+            raise RetryLater(f"{shown}: {error}", error.delay) from None
+
+    def _failed(self, error: TryAgain) -> None:
+        if not error.asked:
+            self._breaker.failed()
+            return
+        self._breaker.neither()
+        self._lanes.refused()
+        if error.wait:
+            self._rate.rest(error.wait)
+
+    async def _in_time(self, url: URL, shown: str) -> Reply:
+        total = self._target.policy.total
+        try:
+            async with asyncio.timeout(total):
+                return await self._follow(url)
         except TimeoutError:
-            raise TryAgain(f"no whole answer within {self._policy.total:g} s") from None
-        except httpx.TransportError as error:
-            self._broken(error)
-        if not 200 <= answer.status < 300 and answer.status not in hand_over:
+            raise TryAgain(f"no whole answer within {total:g} s") from None
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{shown}: {error}") from error
+
+    async def _follow(self, url: URL) -> Reply:
+        """From redirect to redirect."""
+        trail = Trail(url, self._target.limits.redirects, self._target.signer.anonymous)
+        while True:
+            reply = await self._signed(url)
+            if reply.status not in FOLLOWED:
+                return reply
+            url = trail.follow(reply.status, reply.headers.get("location", ""))
+
+    async def _signed(self, url: URL) -> Reply:
+        """Ask with the connection's credentials, once more where new ones are to be had."""
+        reply, used = await self._ask(url)
+        if reply.status == HTTPStatus.UNAUTHORIZED and self._target.signer.renew(used):
+            reply, _ = await self._ask(url)
+        return reply
+
+    async def _ask(self, url: URL) -> tuple[Reply, Signed]:
+        async with self._signing:
+            signed = await self._target.signer.sign(_asked("GET", url), self._post)
+        if signed.params:
+            url = with_query(url, list(signed.params.items()))
+        reply = await self._transport.ask(Request("GET", url, {**self._headers, **signed.headers}), _worth_reading)
+        self._rate.learn(reply.headers)
+        return reply, signed
+
+    async def _post(self, address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+        """Fetch a token; where a redirect would lead to is not told the client's secret."""
+        data = urlencode(form).encode()
+        sent = {**self._headers, "content-type": "application/x-www-form-urlencoded", **headers}
+        reply = await self._transport.ask(Request("POST", parsed(address), sent, data), _worth_reading)
+        _raise_if_unable(reply)
+        if 200 <= reply.status < 300:
+            return bytes(reply.body)
+        said = bytes(reply.body[:200]).decode(errors="replace")
+        raise ConfigurationError(
+            f"POST {address}: {_named(reply.status)}; no token for connection {self._target.connection!r}, check its "
+            f"login, password and extra; it says {said!r}"
+        )
+
+    def _judged(self, reply: Reply, shown: str, hand_over: Container[int]) -> Answer:
+        """The answer, where it is one. Raises TryAgain or ConfigurationError."""
+        _raise_if_unable(reply)
+        answer = Answer(reply.status, reply.headers, reply.body, shown, self._target.masked)
+        if reply.status == HTTPStatus.PARTIAL_CONTENT:
+            raise TryAgain(f"{_named(reply.status)}, though the whole was asked for")
+        if not 200 <= reply.status < 300 and reply.status not in hand_over:
             raise self.refusal(answer)
-        return read(answer)
-
-    async def _check_address(self) -> None:
-        if not self._address_checked:
-            await check_public(self._target.host, self._target.port, self._target.connection)
-            self._address_checked = True
-
-    async def _ask(self, url: httpx.URL, shown: str) -> Answer:
-        signed = url.copy_merge_params(self._target.params) if self._target.params else url
-        request = httpx.Request("GET", signed, headers=self._headers, extensions={"timeout": self._timeout})
-        response = await self._transport.handle_async_request(request)
-        try:
-            self._judge(response, shown)
-            body = await read_whole(response.aiter_raw(), response.headers.get("content-encoding", ""))
-        finally:
-            await response.aclose()
-        return Answer(response.status_code, response.headers, body, shown, self._target.masked)
-
-    def _judge(self, response: httpx.Response, shown: str) -> None:
-        """Raise for what is clear before the body is read."""
-        status = response.status_code
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise TryAgain(_named(status), retry_after(response.headers), asked=True)
-        if status >= 500:
-            wait = retry_after(response.headers) if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-            raise TryAgain(_named(status), wait)
-        if 300 <= status < 400:
-            target = self._target.masked(response.headers.get("location", ""))[:200]
-            raise ConfigurationError(
-                f"{shown}: {_named(status)}: it redirects to {target!r}; put that address into connection "
-                f"{self._target.connection!r} or `path`, redirects are not followed"
-            )
-
-    def _broken(self, error: httpx.TransportError) -> NoReturn:
-        """Say what was wrong with the way to the server."""
-        root = _root(error)
-        where = f"{self._target.host}:{self._target.port} (connection {self._target.connection!r})"
-        if isinstance(root, ssl.SSLCertVerificationError):
-            raise ConfigurationError(f"{where} has a certificate that is not trusted: {root.verify_message}") from error
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            raise TryAgain(f"cannot reach {where}: {root or 'no connection in time'}") from error
-        if isinstance(error, httpx.TimeoutException):
-            raise TryAgain(f"no answer within {self._policy.total:g} s") from error
-        raise TryAgain(f"the connection to {where} broke: {str(error) or type(error).__name__}") from error
+        return answer
 
 
-def _root(error: BaseException) -> BaseException | None:
-    """What lies at the bottom of httpx's chain of errors, if that says anything."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else inner
-    return error if str(error) else None
+def _known(connection_id: str, run: Run, rate_limit: float | None) -> Known:
+    name = f"http:{connection_id}"
+    known = run.kept.get(name)
+    if known is None:
+        target = target_of(run.connections(connection_id))
+        known = run.kept.setdefault(name, Known(target, Rate(rate_limit), Breaker(target.fuse)))
+    assert isinstance(known, Known)
+    return known
+
+
+def _asked(method: str, url: URL) -> Asked:
+    return Asked(method, url.host_port_subcomponent or "", url.raw_path, url.raw_query_string)
+
+
+def _pairs(query: Query) -> Sequence[tuple[str, str]]:
+    return [
+        (name, _text(item))
+        for name, value in query.items()
+        for item in (value if isinstance(value, list | tuple) else [value])
+    ]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+def _worth_reading(status: int) -> bool:
+    return status < 300 or (400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS)
+
+
+def _raise_if_unable(reply: Reply) -> None:
+    """Raise TryAgain for a server that cannot serve us now."""
+    status, headers = reply.status, reply.headers
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise TryAgain(_named(status), _wait(headers), asked=True)
+    if status >= 500:
+        raise TryAgain(_named(status), retry_after(headers) if status == HTTPStatus.SERVICE_UNAVAILABLE else None)
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds until there is a quota again."""
+    wait = retry_after(headers)
+    quota = tightest(headers) if wait is None else None
+    return quota.seconds if quota and not quota.left else wait
 
 
 def _named(status: int) -> str:

@@ -28,6 +28,8 @@ class Policy:
     """The longest wait that a server may ask for in place; the task comes back later when it asks for more."""
     patience: float = 900.0
     """All the waits together that a server may ask for, for one request."""
+    min_rate: float = 1024.0
+    """Bytes a second that a body has to come at, packed."""
 
 
 class TryAgain(Exception):
@@ -92,8 +94,36 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "").strip()
     seconds = _seconds(text)
     if seconds is None and (until := _date(text)):
-        seconds = (until - (_date(headers.get("date", "")) or datetime.now(UTC))).total_seconds()
+        seconds = until.timestamp() - _their_time(headers)
     return None if seconds is None else min(max(seconds, 0.0), LONGEST_ASKED)
+
+
+EPOCH_ABOVE = 1e9
+"""A number of seconds above this is a moment since 1970, one above a hundred times this counts milliseconds."""
+
+
+def seconds_until(text: str, headers: Mapping[str, str]) -> float | None:
+    """Seconds to a moment that is told as seconds from now, seconds or milliseconds since 1970, or as a date; None
+    where it cannot be understood. Moments count from the answer's own Date."""
+    seconds = _seconds(text)
+    if seconds is None:
+        until = _date(text) or _iso(text)
+        seconds = until.timestamp() if until else None
+    if seconds is not None and seconds > EPOCH_ABOVE:
+        seconds = (seconds / 1000 if seconds > 100 * EPOCH_ABOVE else seconds) - _their_time(headers)
+    return None if seconds is None else min(max(seconds, 0.0), LONGEST_ASKED)
+
+
+def _their_time(headers: Mapping[str, str]) -> float:
+    return (_date(headers.get("date", "")) or datetime.now(UTC)).timestamp()
+
+
+def _iso(text: str) -> datetime | None:
+    try:
+        date = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _seconds(text: str) -> float | None:

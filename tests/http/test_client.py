@@ -18,7 +18,6 @@ import pytest
 
 from airflow_datahub.contract import Connection, Run
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, RunError, RunFailed
-from airflow_datahub.http import body as body_module
 from airflow_datahub.http.client import Answer, Client
 from tests.hostile import Asked, Close, Hostile, Reply, Reset, reply
 
@@ -77,7 +76,7 @@ def test_it_asks_with_query_agent_and_keeps_the_connection() -> None:
     assert server.connections == 1
     assert server.asked[0].target == "/v1/a%20b?x=%C3%BC%26&n=1&b=true&l=1&l=2"
     assert server.asked[0].headers["user-agent"].startswith("airflow-datahub/")
-    assert server.asked[0].headers["accept-encoding"] == "gzip"
+    assert server.asked[0].headers["accept-encoding"] == "gzip, deflate"
     assert server.asked[0].headers["host"] == f"127.0.0.1:{server.port}"
 
 
@@ -142,13 +141,6 @@ def test_other_refusals_fail_at_once(status: int, says: str) -> None:
     assert len(str(error)) < 500
 
 
-def test_a_redirect_is_named_and_not_followed() -> None:
-    error, server = failure(reply("", 302, location="https://elsewhere.example/events"))
-    assert isinstance(error, ConfigurationError)
-    assert "https://elsewhere.example/events" in str(error)
-    assert len(server.asked) == 1
-
-
 # --- broken and slow
 
 
@@ -203,13 +195,12 @@ def test_a_slow_drip_meets_the_deadline() -> None:
     assert time.monotonic() - started < 1.5
 
 
-def test_a_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_refused() -> None:
     error, server = failure(reply(gzip.compress(b"0" * 30_000_000), content_encoding="gzip"), timeout=5)
     assert isinstance(error, ConfigurationError)
-    assert "unpacks to more than 8 MiB" in str(error)
-    monkeypatch.setattr(body_module, "LARGEST_BODY", 2**20)
-    error, server = failure(reply(b"0" * (2**20 + 1)), timeout=5)
-    assert "larger than 1 MiB" in str(error)
+    assert "unpacks to more than 8,388,608 bytes" in str(error)
+    error, server = failure(reply(b"0" * (2**20 + 1)), timeout=5, max_body=2**20)
+    assert "announces 1,048,577 bytes; it may have 1,048,576 ('max_body'" in str(error)
     assert len(server.asked) == 1
 
 
@@ -223,7 +214,7 @@ def test_an_unreachable_host_is_named() -> None:
     with pytest.raises(RunFailed, match=rf"cannot reach 127\.0\.0\.1:{server.port} \(connection 'api'\).*3 tries"):
         get(connection(server.port))
     nowhere = Connection("api", "http", "nowhere.invalid", extra={**FAST, "timeout": 5})
-    with pytest.raises(RunFailed, match=r"nowhere\.invalid:80 \(connection 'api'\)"):
+    with pytest.raises(RunFailed, match=r"cannot find the host 'nowhere\.invalid' \(connection 'api'\)"):
         get(nowhere)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -47,7 +48,10 @@ def test_the_address(connection: Connection, base: str) -> None:
         (http(extra={"alow_private": True}), "no field 'alow_private'; did you mean 'allow_private'"),
         (http(extra={"allow_private": "perhaps"}), "extra 'allow_private'"),
         (http(extra={"timeout": 0}), "extra 'timeout'"),
-        (http(password=SECRET, extra={"auth": "bearer", "header": "X"}), "belong to auth api_key"),
+        (
+            http(password=SECRET, extra={"auth": "bearer", "header": "X"}),
+            "'header' belongs to auth api_key or hmac",
+        ),
         (http(password=SECRET, extra={"auth": "api_key", "header": "X", "param": "y"}), "both"),
         (http(password=SECRET + "\n", extra={"auth": "bearer"}), "line break"),
     ],
@@ -62,13 +66,17 @@ def test_mistakes_are_named_without_the_secret(connection: Connection, says: str
 def test_extras_of_a_uri_are_text() -> None:
     extra = {"allow_private": "true", "timeout": "3", "auth": "bearer"}
     target = target_of(http(password=SECRET, extra=extra))
-    assert target.allow_private
+    assert target.trusted == {"api.example.com"}
     assert target.policy.total == 3
 
 
 def test_the_secret_is_masked_in_every_form() -> None:
     target = target_of(http(login="me", password=SECRET))
-    text = f"{SECRET} s3cr3t%2Fkey%2B1 {target.headers['authorization']} {target!r}"
-    masked = target.masked(text)
-    assert masked.startswith("*** *** Basic *** ")
+    forms = [
+        SECRET, "s3cr3t%2Fkey%2B1", base64.b64encode(SECRET.encode()).decode(),
+        base64.b64encode(f"me:{SECRET}".encode()).decode(), base64.urlsafe_b64encode(SECRET.encode()).decode(),
+    ]  # fmt: skip
+    assert target.masked(" ".join(forms)).replace("=", "") == " ".join(["***"] * len(forms))
     assert "s3cr3t" not in repr(target)
+    target.masked.add("another")
+    assert target.masked("another") == "***"

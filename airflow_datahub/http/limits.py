@@ -1,0 +1,27 @@
+"""Limits on what the other side decides: the size of a body, how it is packed, how deep its JSON is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes; RELIABILITY's defaults."""
+
+    body: int = 256 * MEGABYTE
+    """Unpacked."""
+    unannounced: int = 64 * MEGABYTE
+    """Unpacked, where no Content-Length says beforehand how long the body is: one without end would fill the memory
+    otherwise."""
+    ratio: int = 100
+    """Unpacked to packed, above 8 MiB."""
+    headers: int = 64 * 1024
+    """Names and values of one answer together."""
+    redirects: int = 5
+    depth: int = 64
+    """Lists and objects within one another, in a record."""
+    record: int = 10 * MEGABYTE
+    """One record as JSON text."""
