@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 
 from airflow_datahub.errors import ConfigurationError
-from airflow_datahub.http.limits import MEGABYTE, Limits
+from airflow_datahub.http.limits import MEGABYTE, Limits, sized
 from airflow_datahub.http.retrying import TryAgain
 
 ASKED_FOR = "gzip, deflate"
@@ -46,7 +46,7 @@ def body_of(encoding: str, announced: int | None, limits: Limits) -> Plain:
 
 
 def _advice(largest: int, option: str) -> str:
-    return f"it may have {largest:,} ({option!r} in the extra of the connection); ask for smaller pages"
+    return f"it may have {sized(largest)} ({option!r} in the extra of the connection); ask for smaller pages"
 
 
 class Plain:
@@ -98,8 +98,8 @@ class Gzip(Plain):
         self.content += self._member.decompress(chunk, allowed - len(self.content) + 1)
         if len(self.content) > allowed:
             raise ConfigurationError(
-                f"the answer unpacks to more than {allowed:,} bytes out of {self._received:,}, beyond 'max_ratio' or "
-                f"{self._option!r} in the extra of the connection; ask for smaller pages"
+                f"the answer unpacks to more than {sized(allowed)} out of {self._received:,} bytes, beyond 'max_ratio' "
+                f"or {self._option!r} in the extra of the connection; ask for smaller pages"
             )
         return self._member.unused_data
 

@@ -18,7 +18,6 @@ from airflow_datahub.http.auth import Asked, Signed
 from airflow_datahub.http.body import ASKED_FOR
 from airflow_datahub.http.breaker import Breaker
 from airflow_datahub.http.lanes import Lanes
-from airflow_datahub.http.limits import Limits
 from airflow_datahub.http.rate import Rate, tightest
 from airflow_datahub.http.redirects import FOLLOWED, Trail, is_web, parsed, with_query
 from airflow_datahub.http.retrying import Patience, TryAgain, retry_after
@@ -96,9 +95,9 @@ class Client:
         await self._transport.close()
 
     @property
-    def limits(self) -> Limits:
-        """What the connection allows; whoever reads a body looks after its JSON."""
-        return self._target.limits
+    def target(self) -> Target:
+        """What the connection says."""
+        return self._target
 
     async def get(
         self, address: str, query: Query, read: Callable[[Answer], T], hand_over: Container[int] = ()

@@ -25,3 +25,8 @@ class Limits:
     """Lists and objects within one another, in a record."""
     record: int = 10 * MEGABYTE
     """One record as JSON text."""
+
+
+def sized(size: int) -> str:
+    """A size for a person."""
+    return f"{size:,} bytes" if size % MEGABYTE else f"{size // MEGABYTE} MiB"

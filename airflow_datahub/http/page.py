@@ -15,16 +15,13 @@ import msgspec
 from airflow_datahub.contract import Unreadable
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.http.client import Answer
+from airflow_datahub.http.limits import Limits, sized
 from airflow_datahub.http.retrying import TryAgain
-from airflow_datahub.http.structure import DEEPEST, Missing, Path, Span, Structure, listed, too_deep
+from airflow_datahub.http.structure import Missing, Path, Span, Structure, listed, too_deep
 from airflow_datahub.paths import parse
 
 MARK = b"\xef\xbb\xbf"
 """Some servers begin UTF-8 with a byte order mark."""
-
-
-LARGEST_RECORD = 10 * 2**20
-"""Bytes of JSON."""
 
 
 @dataclass(slots=True)
@@ -46,10 +43,11 @@ class Page:
 
 
 class PageReader:
-    """Reads the pages of one API. `records` and `values` are dotted paths."""
+    """Reads the pages of one API. `records` and `values` are dotted paths; of the limits, those on a record count."""
 
-    def __init__(self, records: str, values: Sequence[str] = ()):
+    def __init__(self, records: str, values: Sequence[str] = (), limits: Limits = Limits()):  # noqa: B008 - frozen
         self._records = records
+        self._limits = limits
         self._paths = [parse(records), *map(parse, values)]
         self._depth = len(self._paths[0]) + 1
         """Levels around a record."""
@@ -60,10 +58,10 @@ class PageReader:
         not JSON or holds no list at the path."""
         if answer.body.startswith(MARK):
             del answer.body[: len(MARK)]
-        page = None if too_deep(answer.body, DEEPEST + self._depth) else self._read_fast(answer)
-        if page is None or len(answer.body) > LARGEST_RECORD:
+        page = None if too_deep(answer.body, self._limits.depth + self._depth) else self._read_fast(answer)
+        if page is None or len(answer.body) > self._limits.record:
             page = page or self._read_slowly(answer)
-            page.origins = list(map(_within_limits, page.origins))
+            page.origins = [_within(self._limits, record) for record in page.origins]
         return page
 
     def _read_fast(self, answer: Answer) -> Page | None:
@@ -83,7 +81,7 @@ class PageReader:
         try:
             structure.prove_whole()
             origins = [msgspec.Raw(structure.text(span).strip()) for span in self._list(structure, answer)]
-            values = [_value(structure, path) for path in self._paths[1:]]
+            values = [_value(structure, path, self._limits.depth) for path in self._paths[1:]]
         except (ValueError, RecursionError) as error:
             raise TryAgain(f"the JSON is broken: {error}") from error
         return Page(origins, values, answer.body, answer.shown)
@@ -103,25 +101,25 @@ class PageReader:
         raise ConfigurationError(f"{answer.shown}: records: {where} is {what}, not a list")
 
 
-def _within_limits(record: Any) -> Any:
+def _within(limits: Limits, record: Any) -> Any:
     """The record, or what becomes a reject in its place."""
     text = bytes(record)
-    if len(text) > LARGEST_RECORD:
-        reason = f"larger than {LARGEST_RECORD >> 20} MiB"
-    elif too_deep(text):
-        reason = f"nested deeper than {DEEPEST} levels"
+    if len(text) > limits.record:
+        reason = f"larger than {sized(limits.record)}"
+    elif too_deep(text, limits.depth):
+        reason = f"nested deeper than {limits.depth} levels"
     else:
         return record
     return Unreadable(reason, text.decode(errors="backslashreplace"))
 
 
-def _value(structure: Structure, path: Path) -> Any:
+def _value(structure: Structure, path: Path, depth: int) -> Any:
     found = structure.find(path)
     if isinstance(found, Missing):
         return None
     text = structure.text(found)
-    if too_deep(text):
-        raise ValueError(f"{'.'.join(path)!r} is nested deeper than {DEEPEST} levels")
+    if too_deep(text, depth):
+        raise ValueError(f"{'.'.join(path)!r} is nested deeper than {depth} levels")
     return _decode(text)
 
 

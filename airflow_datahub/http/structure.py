@@ -12,9 +12,6 @@ from airflow_datahub.http.retrying import TryAgain
 Path = tuple[str, ...]
 Span = tuple[int, int]
 
-DEEPEST = 64
-"""Levels of containers in a record."""
-
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKEN = re.compile(rb'[^"\[\]{},:]*+(' + _STRING + rb"|[\[\]{},:])", re.DOTALL)
 _BRACKET = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+([\[\]{}])", re.DOTALL)
@@ -22,7 +19,7 @@ _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _ALL_ELSE = bytes(set(range(256)) - set(b'"[]{}'))
 
 
-def too_deep(body: bytes | bytearray, deepest: int = DEEPEST) -> bool:
+def too_deep(body: bytes | bytearray, deepest: int) -> bool:
     """Whether containers are nested more than `deepest` levels, or do not add up, so that nobody can tell.
 
     It needs no stack and linear time, so it comes before any decoder. What is left of the body are its quotes and

@@ -159,7 +159,7 @@ def test_parsing_twice_gives_the_same_dag_and_imports_nothing_heavy(tmp_path: Pa
     first, second = (parsed(stub, seed) for seed in (1, 2))
     assert first == second
     assert first["dag"]["dag"]["dag_id"] == "datasync_events"
-    assert not {"httpx", "psycopg", "sqlalchemy", "cel"} & set(first["heavy"])
+    assert not {"httpx", "aiohttp", "psycopg", "sqlalchemy", "cel"} & set(first["heavy"])
     assert first["clouds"] == []
     not_yet = ("airflow_datahub.engine", "airflow_datahub.http", "airflow_datahub.state.store")
     assert [name for name in first["modules"] if name.startswith(not_yet)] == []

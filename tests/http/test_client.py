@@ -198,9 +198,9 @@ def test_a_slow_drip_meets_the_deadline() -> None:
 def test_a_bomb_is_refused() -> None:
     error, server = failure(reply(gzip.compress(b"0" * 30_000_000), content_encoding="gzip"), timeout=5)
     assert isinstance(error, ConfigurationError)
-    assert "unpacks to more than 8,388,608 bytes" in str(error)
+    assert "unpacks to more than 8 MiB" in str(error)
     error, server = failure(reply(b"0" * (2**20 + 1)), timeout=5, max_body=2**20)
-    assert "announces 1,048,577 bytes; it may have 1,048,576 ('max_body'" in str(error)
+    assert "announces 1,048,577 bytes; it may have 1 MiB ('max_body'" in str(error)
     assert len(server.asked) == 1
 
 

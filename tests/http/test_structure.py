@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from airflow_datahub.contract import Unreadable
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.http.client import Answer
-from airflow_datahub.http.page import LARGEST_RECORD, Page, PageReader
+from airflow_datahub.http.limits import Limits
+from airflow_datahub.http.page import Page, PageReader
 from airflow_datahub.http.retrying import TryAgain
-from airflow_datahub.http.structure import DEEPEST, too_deep
 from airflow_datahub.http.structure import Structure as Scanner
+from airflow_datahub.http.structure import too_deep
 
 
 def read(body: bytes, records: str = "data", *values: str) -> Page:
@@ -52,20 +53,20 @@ def test_the_depth_is_exact_whatever_the_strings_hold(value: Any, indent: int | 
     assert depth(value) == 0 or too_deep(text, depth(value) - 1)
 
 
-@pytest.mark.parametrize("levels", [DEEPEST, DEEPEST + 1, 900, 100_000])
+@pytest.mark.parametrize("levels", [Limits().depth, Limits().depth + 1, 900, 100_000])
 def test_a_deep_record_costs_itself_alone(levels: int) -> None:
     deep = b'{"id": 2, "v": ' + nested(levels - 1) + b"}"
     page = read(b'{"data": [{"id": 1}, ' + deep + b', {"id": 3}], "next": "c"}', "data", "next")
     assert [bytes(page.origins[0]), bytes(page.origins[2])] == [b'{"id": 1}', b'{"id": 3}']  # type: ignore[arg-type]
     assert page.values == ["c"]
-    if levels > DEEPEST:
+    if levels > Limits().depth:
         assert page.origins[1] == Unreadable("nested deeper than 64 levels", deep.decode())
     else:
         assert bytes(page.origins[1]) == deep  # type: ignore[arg-type]
 
 
 def test_a_huge_record_costs_itself_alone() -> None:
-    huge = b'{"id": 2, "v": "' + b"x" * LARGEST_RECORD + b'"}'
+    huge = b'{"id": 2, "v": "' + b"x" * Limits().record + b'"}'
     page = read(b'{"data": [{"id": 1}, ' + huge + b', {"id": 3}]}')
     assert bytes(page.origins[2]) == b'{"id": 3}'  # type: ignore[arg-type]
     assert isinstance(page.origins[1], Unreadable)

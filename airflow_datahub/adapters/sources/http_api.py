@@ -176,14 +176,14 @@ class HttpApi(Source):
 
     async def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch]:
         """One batch a page, in the order of the pages; the next ones are asked for before a batch is handed over."""
-        # here, because asyncio and httpx take longer to import than a spec may take to check
+        # here, because asyncio and aiohttp take longer to import than a spec may take to check
         from airflow_datahub.http.client import Client
 
         here, tracker = _Pass.of(cursor), self._tracker(run)
         if here.marked and tracker is None:
             raise not_a_position(cursor, "one without a `mark`")
         tried: list[_Pass] = []
-        async with Client(self.connection, run) as client:
+        async with Client(self.connection, run, concurrency=run.concurrency, rate_limit=self.rate_limit) as client:
             while True:
                 try:
                     self._check_age(run, here)
@@ -203,11 +203,10 @@ class HttpApi(Source):
     async def _pass(self, client: Client, run: Run, here: _Pass, tracker: Tracker | None) -> AsyncGenerator[Batch]:
         from airflow_datahub.http.page import PageReader
         from airflow_datahub.http.reading import Reading
-        from airflow_datahub.http.target import target_of
 
-        target = target_of(run.connections(self.connection))
-        site = Site(f"{target.base}/{self.path.lstrip('/')}".partition("?")[0], frozenset(target.params), run.log)
-        walk, reader = self.paging.walk(here.at, site), PageReader(self.records, self.paging.paths)
+        target = client.target
+        site = Site(f"{target.base}/{self.path.lstrip('/')}".partition("?")[0], target.params, run.log)
+        walk, reader = self.paging.walk(here.at, site), PageReader(self.records, self.paging.paths, target.limits)
 
         async def ask(position: Cursor | None) -> Fetched:
             return await self._fetch(client, reader, walk, here, position)

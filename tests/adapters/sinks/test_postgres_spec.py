@@ -129,7 +129,7 @@ def test_paths() -> None:
 def test_reading_a_spec_needs_no_driver() -> None:
     program = (
         "import sys, airflow_datahub.adapters as a; a.load('sinks', 'postgres')\n"
-        "print([m for m in ('psycopg', 'airflow', 'httpx') if m in sys.modules])"
+        "print([m for m in ('psycopg', 'airflow', 'aiohttp') if m in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

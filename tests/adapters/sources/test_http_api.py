@@ -342,8 +342,8 @@ def test_mistakes_are_found_where_they_are(fields: dict[str, Any], where: tuple[
     assert says in first["msg"]
 
 
-def test_it_is_loaded_without_httpx() -> None:
-    code = "import sys, airflow_datahub.adapters.sources.http_api; sys.exit('httpx' in sys.modules)"
+def test_it_is_loaded_without_aiohttp() -> None:
+    code = "import sys, airflow_datahub.adapters.sources.http_api; sys.exit('aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
