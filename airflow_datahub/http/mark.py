@@ -21,6 +21,8 @@ from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.paths import MISSING, FieldPath, getter, parse
 from airflow_datahub.quantities import Duration
 
+FIELDS = {"field", "value", "keys", "known", "ordered", "base"}
+"""Of what a checkpoint keeps."""
 KEYS = 1_000
 """Records near the mark that are remembered; where more share its value the others come again."""
 _UNREADABLE = (ValueError, TypeError, AttributeError, RecursionError)
@@ -67,14 +69,16 @@ class Tracker:
         self._known: frozenset[str] = frozenset()
         self._below: Any = None
         self.ordered = True
-        """No record so far came later than the lag allows for."""
+        """No record came later than the lag allows for since all was read."""
+        self.base: Any = None
+        """From where all was read that is now below the mark, or is still to be read; None: the start."""
         self.highest: Value | None = None
         self._floor: Any = None
         if stored is not None:
             self._restore(stored)
 
     def _restore(self, stored: Any) -> None:
-        if not (isinstance(stored, dict) and {"field", "value", "keys", "known", "ordered"} <= stored.keys()):
+        if not (isinstance(stored, dict) and stored.keys() >= FIELDS):
             raise ConfigurationError(f"the stored mark {str(stored)[:80]!r} is not one of this source; run with --full")
         if stored["field"] != self._mark.field:
             self._log.warning("mark_of_another_field", stored=stored["field"], now=self._mark.field)
@@ -85,13 +89,21 @@ class Tracker:
         self.highest, self._floor = value, _earlier(value, self._mark.lag)
         self._window = dict.fromkeys(stored["keys"], order)
         self._known, self._below = frozenset(stored["known"]), order
-        self.ordered = stored["ordered"]
+        self.ordered, self.base = stored["ordered"], stored["base"]
 
-    def begin(self) -> None:
-        """A pass from the mark begins: what is known now is dropped in it."""
+    def begin(self, since: Any) -> None:
+        """A pass from `since` begins: what is known now is dropped in it."""
         self._known = frozenset(self._window)
         self._below = self.highest.order if self.highest else None
-        self.ordered = True
+        self.ordered, self.base = True, since
+
+    def finish(self) -> None:
+        """All is read that there is."""
+        self.ordered, self.base = True, self.since()
+
+    def safe(self) -> Any:
+        """What to ask from so that nothing is missed, though the read has not come to its end."""
+        return self.since() if self.ordered else self.base
 
     def since(self) -> Any:
         """What to ask from, for a pass from the mark less the lag; None where there is no mark."""
@@ -107,6 +119,7 @@ class Tracker:
             "keys": list(self._window),
             "known": sorted(self._known),
             "ordered": self.ordered,
+            "base": self.base,
         }
 
     def look(self, records: Sequence[Any]) -> list[int] | None:

@@ -197,7 +197,7 @@ class HttpApi(Source):
                     run.log.warning("quota_used_up", ends="the run, at its last page", cause=str(error))
                     return
                 except CursorExpired as error:
-                    here = self._restarted(run, here, tracker, tried, error)
+                    here = self._restarted(run, tracker, tried, error)
                 yield Batch([], here.start(), pages=0, mark=tracker.kept() if tracker else None)
 
     async def _pass(self, client: Client, run: Run, here: _Pass, tracker: Tracker | None) -> AsyncGenerator[Batch]:
@@ -222,9 +222,8 @@ class HttpApi(Source):
         if tracker:
             new = tracker.look(records)
             records = records if new is None else [records[index] for index in new]
-            if not step.more and tracker.highest and not isinstance(self.paging, CursorPaging):
-                behind = _Pass(True, tracker.since()).start()
-                tracker.begin()
+            if not step.more and tracker.highest:
+                behind = self._finished(behind, tracker)
         return Batch(
             records, behind, size=len(page.body), retries=fetched.retries, total=None if here.marked else step.total,
             mark=tracker.kept() if tracker else None,
@@ -250,6 +249,15 @@ class HttpApi(Source):
 
     # --- the mark
 
+    def _finished(self, behind: Cursor | None, tracker: Tracker) -> Cursor | None:
+        """Where the next run begins: behind the API's own cursor, or with a pass from the mark."""
+        if isinstance(self.paging, CursorPaging):
+            tracker.finish()
+            return behind
+        again = _Pass(True, tracker.since())
+        tracker.begin(again.since)
+        return again.start()
+
     def _tracker(self, run: Run) -> Tracker | None:
         stored = run.checkpoint.mark if run.checkpoint else None
         return Tracker(self.mark, stored, run.log) if self.mark else None
@@ -272,19 +280,16 @@ class HttpApi(Source):
             "run once with --full to read from the start, which a load with a key repeats harmlessly, and give a `mark`"
         )
 
-    def _restarted(
-        self, run: Run, here: _Pass, tracker: Tracker | None, tried: list[_Pass], error: CursorExpired
-    ) -> _Pass:
+    def _restarted(self, run: Run, tracker: Tracker | None, tried: list[_Pass], error: CursorExpired) -> _Pass:
         """The pass that takes the place of one whose cursor has expired. Raises the error where there is none."""
         if tracker is None:
             raise error
-        since = tracker.since() if tracker.ordered else here.since
-        again = _Pass(True, since)
+        again = _Pass(True, tracker.safe())
         if again in tried:
             raise error
         tried.append(again)
-        tracker.begin()
-        run.log.warning("cursor_expired", cause=str(error), begins_again_at=since)
+        tracker.begin(again.since)
+        run.log.warning("cursor_expired", cause=str(error), begins_again_at=again.since)
         return again
 
 

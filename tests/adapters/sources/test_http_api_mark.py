@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from hypothesis import example, settings
 from hypothesis import given as gives
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from airflow_datahub.adapters.sources.http_api import HttpApi
@@ -311,6 +311,19 @@ def test_where_records_came_out_of_order_an_unfinished_read_begins_where_it_bega
         assert stream.log.said[0][1]["begins_again_at"] is None
 
 
+def test_one_late_record_of_the_past_costs_no_later_restart() -> None:
+    api = Api([at(5), at(1), *[at(n) for n in range(10, 17)]])
+    with Hostile(api) as server:
+        stream = Stream(source(paging=CURSOR, mark=MARK), server)
+        assert stream.run() == [5, 1, *range(10, 17)]
+        api.rows += [at(20), at(3), at(21)]
+        stream.run(pieces=1, most=1)
+        old = {asked.query["cursor"] for asked in api.asked if "cursor" in asked.query}
+        api.gone = lambda cursor: cursor in old and "since" not in api.asked[-1].query
+        stream.run()
+        assert stream.log.said[-1][1]["begins_again_at"] == at(16)["at"]
+
+
 def test_a_cursor_that_always_expires_ends_in_its_error() -> None:
     api = Api([at(n) for n in range(8)], gone=lambda cursor: cursor != "")
     with Hostile(api) as server:
@@ -369,6 +382,8 @@ def test_a_used_up_quota_ends_the_run_or_puts_it_off(on_quota: str) -> None:
     marked=st.booleans(),
     cap=st.sampled_from([2, 1000]),
 )
+@example(paging=PAGE, counts=[1, 1], ties=1, deaths=[], most=1, lag="0s", marked=False, cap=1000)
+@example(paging=OFFSET, counts=[2, 2], ties=4, deaths=[], most=1, lag="0s", marked=True, cap=1000)
 def test_each_record_comes_once_and_in_order(
     paging: dict[str, Any], counts: list[int], ties: int, deaths: list[int | None], most: int, lag: str, marked: bool,
     cap: int,
@@ -399,8 +414,8 @@ class Early(Position):
 class Forgetful(Tracker):
     """Knows no keys at the mark."""
 
-    def begin(self) -> None:
-        super().begin()
+    def begin(self, since: Any) -> None:
+        super().begin(since)
         self._known = frozenset()
 
 
