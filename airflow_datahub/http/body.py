@@ -46,7 +46,8 @@ def body_of(encoding: str, announced: int | None, limits: Limits) -> Plain:
 
 
 def _advice(largest: int, option: str) -> str:
-    return f"it may have {sized(largest)} ({option!r} in the extra of the connection); ask for smaller pages"
+    where = f"({option!r} in the extra of the connection, or what the step says)"
+    return f"it may have {sized(largest)} {where}; ask for smaller pages"
 
 
 class Plain:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Self, TypeVar
 from urllib.parse import urlencode
@@ -69,13 +69,18 @@ class Client:
     """An open client; an asynchronous context manager that closes its connections.
 
     At most `concurrency` requests are under way at once. `rate_limit` is the number of requests a second to begin with;
-    what the API's answers say wins. No log line holds an address as it was sent: a key may be part of it."""
+    what the API's answers say wins. `largest` is the size of an answer in bytes, where the connection allows more.
+    No log line holds an address as it was sent: a key may be part of it."""
 
-    def __init__(self, connection_id: str, run: Run, *, concurrency: int = 10, rate_limit: float | None = None):
+    def __init__(
+        self, connection_id: str, run: Run, *, concurrency: int = 10, rate_limit: float | None = None,
+        largest: int | None = None,
+    ):  # fmt: skip
         """Reads the connection, whose errors are ConfigurationError; asks nothing yet."""
         self._run = run
         known = _known(connection_id, run, rate_limit)
-        self._target, self._rate, self._breaker = known.target, known.rate, known.breaker
+        limits = known.target.limits.at_most(largest)
+        self._target, self._rate, self._breaker = replace(known.target, limits=limits), known.rate, known.breaker
         self._base = URL(self._target.base)
         self._lanes = Lanes(concurrency)
         self._signing = asyncio.Lock()

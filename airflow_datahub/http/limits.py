@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MEGABYTE = 2**20
 
@@ -25,6 +25,10 @@ class Limits:
     """Lists and objects within one another, in a record."""
     record: int = 10 * MEGABYTE
     """One record as JSON text."""
+
+    def at_most(self, largest: int | None) -> Limits:
+        """These limits with a body no larger than that."""
+        return self if largest is None else replace(self, body=min(self.body, largest))
 
 
 def sized(size: int) -> str:

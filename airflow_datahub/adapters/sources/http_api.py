@@ -120,8 +120,9 @@ class HttpApi(Source):
     """What to do when the API wants a pause that is too long to wait for, as for a daily quota: `later` puts the task
     off until then, `stop` ends the run successfully with what it has."""
 
-    max_response: Size = 256 * 2**20
-    """The largest answer that is taken, unpacked."""
+    max_response: Size | None = None
+    """The largest answer that is taken, unpacked, where the connection allows more: 256 MiB unless its extra says
+    otherwise."""
 
     @field_validator("records")
     @classmethod
@@ -183,7 +184,10 @@ class HttpApi(Source):
         if here.marked and tracker is None:
             raise not_a_position(cursor, "one without a `mark`")
         tried: list[_Pass] = []
-        async with Client(self.connection, run, concurrency=run.concurrency, rate_limit=self.rate_limit) as client:
+        asking = Client(
+            self.connection, run, concurrency=run.concurrency, rate_limit=self.rate_limit, largest=self.max_response
+        )
+        async with asking as client:
             while True:
                 try:
                     self._check_age(run, here)

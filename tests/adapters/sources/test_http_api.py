@@ -367,3 +367,25 @@ def test_the_fingerprint_holds_what_gives_the_cursor_its_meaning() -> None:
         source(paging=CURSOR, connection="other"),
     ):
         assert other.fingerprint() != base
+
+
+# --- what an answer may be
+
+
+def test_an_answer_may_be_so_large() -> None:
+    def answer(asked: Asked) -> Reply:
+        return reply({"data": rows(0, 200)})
+
+    with Hostile(answer) as server:
+        assert len(ids(read(source(max_response="64KiB"), server))) == 200
+    error = failure(source(max_response="1KiB"), answer)
+    assert isinstance(error, ConfigurationError)
+    assert "it may have 1,024 bytes" in str(error)
+    assert "what the step says" in str(error)
+
+
+def test_the_rate_to_begin_with_is_kept() -> None:
+    with Hostile(by_cursor(15)) as server:
+        started = time.monotonic()
+        assert ids(read(source(paging=CURSOR, rate_limit=10), server)) == list(range(15))
+        assert time.monotonic() - started > 0.2
