@@ -6,6 +6,8 @@ read from what moved with it or did not (R9).
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +26,9 @@ AWAY = 90.0
 """Seconds in which a lost database must be found again."""
 TRIES = 5
 """Of one transaction."""
+SILENT = 1800.0
+"""Seconds in which a transaction ends, or its connection is taken for lost: every statement of it has a limit of its
+own, but a server that says nothing at all keeps none."""
 LONGEST_PAUSE = 5.0
 """Seconds between two tries to connect; the first is 0.2, each is twice the one before."""
 
@@ -51,6 +56,18 @@ class Link:
             yield
         finally:
             self._idle.set()
+
+    @contextmanager
+    def transaction(self, within: float | None = None) -> Iterator[None]:
+        """A transaction that has so many seconds; SILENT by default."""
+        timer = threading.Timer(SILENT if within is None else within, _hang_up, [self.session])
+        timer.daemon = True
+        timer.start()
+        try:
+            with self.session.transaction():
+                yield
+        finally:
+            timer.cancel()
 
     @contextmanager
     def failing(self, rights: str) -> Iterator[None]:
@@ -128,3 +145,9 @@ class Link:
             if self._stopping.wait(pause):
                 raise Interrupted("stopped while the database was away; what is committed stays")
             pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _hang_up(session: Session) -> None:
+    """End the connection under whoever waits for its answer."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(session.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)

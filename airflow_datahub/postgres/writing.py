@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -11,7 +12,7 @@ from psycopg import sql
 
 from airflow_datahub.contract import Batch, Checkpoint, Run, Settle, Stream, Writer, Written
 from airflow_datahub.errors import StopRun
-from airflow_datahub.postgres import checkpoints, stages, tables
+from airflow_datahub.postgres import checkpoints, link, stages, tables
 from airflow_datahub.postgres.ahead import Ahead
 from airflow_datahub.postgres.connecting import connect
 from airflow_datahub.postgres.declared import Target
@@ -22,6 +23,9 @@ from airflow_datahub.postgres.loading import STAGE, Loaded, Loader, StageLost
 from airflow_datahub.postgres.preparing import Prepared, prepare, without_key
 from airflow_datahub.postgres.rows import Lines, copy_text
 from airflow_datahub.postgres.tables import Layout
+
+SWAP_WITHIN = 5 * 3600.0
+"""Seconds that the end of a replacing load may take; its statements have limits of their own."""
 
 
 class TableWriter(Writer):
@@ -121,7 +125,7 @@ class TableWriter(Writer):
         stage = self._stage_of(prepared)
         had_temporary = self._has_temporary
         try:
-            with self._link.failing(self._table_rights), self._link.session.transaction():
+            with self._link.failing(self._table_rights), self._link.transaction():
                 self._link.check()
                 self._link.session.execute(
                     "set constraints all immediate"
@@ -139,7 +143,7 @@ class TableWriter(Writer):
 
     def _replaced(self, checkpoint: Checkpoint, passed: list[str | None]) -> str | None:
         """Why the rows of a replacing run did not become the table's; None where they did."""
-        with self._link.failing(self._table_rights), self._link.session.transaction():
+        with self._link.failing(self._table_rights), self._link.transaction(SWAP_WITHIN):
             self._link.check()
             with self._link.failing(self._schema_rights):
                 table, refused = self._into.replace(self._link.session)
@@ -195,8 +199,13 @@ class TableWriter(Writer):
         """Where the rows were copied to; waits for a COPY that is under way."""
         if not prepared.copy or not self._ahead:
             return None
+        deadline = time.monotonic() + link.SILENT
         while not prepared.copy.done.wait(0.1):
             self._link.check()
+            if time.monotonic() > deadline:  # its server is silent: its thread may wait for ever
+                self._log.warning("not_copied_ahead", reason="the server does not answer", does="without")
+                self._ahead, self._may_copy_ahead = None, False
+                return None
         return self._ahead.stage_of(prepared.copy)
 
     def _written(self, prepared: Prepared, stage: sql.Identifier | None) -> Written:

@@ -227,6 +227,32 @@ def test_a_connection_that_is_lost_at_each_statement(warehouse: Warehouse, proxy
     assert appending.is_whole()
 
 
+@pytest.mark.parametrize("mark", [b"COMMIT", b"insert into"])
+def test_a_server_that_says_nothing_is_taken_for_lost(
+    warehouse: Warehouse, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, mark: bytes
+) -> None:
+    appending = Appending(warehouse, proxy.port)
+    prepared = appending.prepared()
+    monkeypatch.setattr(link, "SILENT", 0.5)
+    proxy.lose(mark, "silent")
+    assert appending.commit(prepared).inserted == 100
+    assert proxy.lost == 1
+    monkeypatch.setattr(link, "SILENT", 60)
+    assert appending.is_whole()
+
+
+def test_a_silent_copy_is_not_waited_for(warehouse: Warehouse, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    appending = Appending(warehouse, proxy.port)
+    appending.commit(appending.prepared())
+    monkeypatch.setattr(link, "SILENT", 0.5)
+    proxy.lose(b"truncate", "silent")
+    for n in (200, 300, 400):
+        assert commit(appending.writer, rows(n), n // 100 + 1).inserted == 100
+    assert proxy.lost == 1
+    appending.writer.close()
+    assert warehouse.sql("select count(*), count(distinct id) from events") == [(500, 500)]
+
+
 def test_a_copy_whose_answer_is_lost(warehouse: Warehouse, proxy: Proxy) -> None:
     appending = Appending(warehouse, proxy.port)
     appending.commit(appending.prepared())
