@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from airflow_datahub.contract import Log
-from airflow_datahub.errors import Interrupted
+from airflow_datahub.errors import Interrupted, RunFailed
 
 T = TypeVar("T")
 
@@ -25,7 +25,8 @@ def in_time(work: Callable[[], T], stopping: threading.Event, log: Log) -> T:
     """What `work` gives or raises; it runs on a thread of its own.
 
     Raises Interrupted where it has not ended `LEAVE_AFTER` seconds after `stopping` was set: it is left behind then,
-    and the process should end. What strikes the calling thread (a time limit of the task's) is a stop as well.
+    and the process should end; and where it failed while it was stopping. What strikes the calling thread (a time limit
+    of the task's) is a stop as well.
     """
     outcome: Future[T] = Future()
     thread = threading.Thread(target=contextvars.copy_context().run, args=(_run, work, outcome), daemon=True)
@@ -40,10 +41,20 @@ def in_time(work: Callable[[], T], stopping: threading.Event, log: Log) -> T:
         thread.join(LEAVE_AFTER)
         raise
     if left:
-        text = f"not all of it had ended after {LEAVE_AFTER:g} s and was left; what is committed stays"
-        log.info(f"ingestion interrupted: {text}")
-        raise Interrupted(text)
-    return outcome.result()
+        raise _interrupted(
+            log, f"not all of it had ended after {LEAVE_AFTER:g} s and was left; what is committed stays"
+        )
+    try:
+        return outcome.result()
+    except RunFailed as error:
+        if stopping.is_set():  # the network may be going down with us: no failure that a try should be used up for
+            raise _interrupted(log, str(error)) from error
+        raise
+
+
+def _interrupted(log: Log, text: str) -> Interrupted:
+    log.info(f"ingestion interrupted: {text}")
+    return Interrupted(text)
 
 
 def _wait(thread: threading.Thread, stopping: threading.Event) -> bool:
