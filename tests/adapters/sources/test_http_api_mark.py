@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -116,12 +117,7 @@ class Stream:
 
 
 def _as_it_travels(batch: Batch) -> Batch:
-    import json
-
     return replace(batch, mark=json.loads(json.dumps(batch.mark)), cursor=json.loads(json.dumps(batch.cursor)))
-
-
-# --- what is new
 
 
 @pytest.mark.parametrize("paging", EVERY)
@@ -286,9 +282,6 @@ def test_an_expired_link_begins_again_at_the_mark() -> None:
     assert stream.log.said[0][0] == "cursor_expired"
 
 
-# --- quotas
-
-
 @pytest.mark.parametrize("on_quota", ["later", "stop"])
 def test_a_used_up_quota_ends_the_run_or_puts_it_off(on_quota: str) -> None:
     left = [2]
@@ -309,9 +302,6 @@ def test_a_used_up_quota_ends_the_run_or_puts_it_off(on_quota: str) -> None:
             assert caught.value.delay == 86400
         left[0] = 9
         assert stream.run() == [6, 7]
-
-
-# --- any sequence
 
 
 @settings(max_examples=int(os.environ.get("EXAMPLES", "60")), deadline=None)
