@@ -20,7 +20,7 @@ from airflow_datahub.errors import RunError
 from airflow_datahub.postgres.connecting import Session
 from airflow_datahub.postgres.failures import of_data, said
 from airflow_datahub.postgres.rows import Lines, Slot
-from airflow_datahub.postgres.stages import Stages
+from airflow_datahub.postgres.stages import Stages, drop_abandoned
 from airflow_datahub.postgres.tables import Layout
 
 PAUSE = 5.0
@@ -138,6 +138,8 @@ class Ahead:
             return None
         self._disconnect()
         self._session = self._connect()
+        if self._made:  # of sessions that were lost
+            drop_abandoned(self._session, copy.layout.schema, self._log)
         made = Stages(self._session, copy.layout, self._run_id)
         self._made += made.names
         self._valid = made

@@ -94,13 +94,16 @@ def drop(session: Session, schema: str, names: Sequence[str]) -> None:
 
 def drop_abandoned(session: Session, schema: str, log: Log) -> None:
     """Drop the stages whose owners are gone; never one whose owner lives."""
+    dropped = 0
     for (name,) in session.execute(_FOUND, [schema, PREFIX]).fetchall():
         if session.execute("select pg_try_advisory_lock(%s)", [lock_of(name)]).fetchone() != (True,):
             continue
         try:
             drop(session, schema, [name])
-            log.info("stage_dropped", table=f"{schema}.{name}", reason="its owner is gone")
+            dropped += 1
         except psycopg.Error as error:  # it costs nothing but its room; the next start tries again
             log.warning("stage_not_dropped", table=f"{schema}.{name}", reason=said(error))
         if not session.closed:
             session.execute("select pg_advisory_unlock(%s)", [lock_of(name)])
+    if dropped:
+        log.info("stages_dropped", tables=dropped, reason="their owners are gone")

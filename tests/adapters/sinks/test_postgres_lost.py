@@ -182,6 +182,18 @@ def test_ended_again_and_again_gives_up(appending: Appending) -> None:
     assert len(settled) == link.TRIES
 
 
+def test_sessions_that_are_lost_leave_no_stages(appending: Appending) -> None:
+    for _ in range(3):
+        appending.commit(appending.prepared())
+        appending.warehouse.sql(KILL)
+        appending.commit(appending.writer.prepare(rows(appending.version * 100)))
+        eventually(appending._goes_ahead)
+    found = "select count(*)::int from pg_class where relname like '\\_datahub\\_stage\\_%' and relkind = 'r'"
+    assert appending.warehouse.sql(found)[0][0] <= 6  # of a session that the server has not yet ended, perhaps
+    assert appending.is_whole()
+    assert appending.warehouse.sql(found) == [(0,)]
+
+
 def test_two_tries_that_meet_one_deadlock(appending: Appending) -> None:
     """The server ends one of two that wait for each other: it begins again and is through."""
     warehouse = appending.warehouse
