@@ -1,4 +1,4 @@
-"""One real Airflow for the session, with six specs in its DAG folder, one of them broken."""
+"""One real Airflow for the session, with its specs in its DAG folder, one of them broken."""
 
 from __future__ import annotations
 
@@ -110,12 +110,12 @@ def write_specs(dags: Path) -> None:
     """The specs and their stubs."""
     pipelines = dags / "pipelines"
     pipelines.mkdir(parents=True)
+    slow = {"connection: datasync": "connection: slow", "limit: 1000": "limit: 500"}
+    small = "retry_delay: 1s\nthroughput: {batch_size: 500}"
     specs = {
         "datasync_events": EVENTS.read_text(),
-        "slow": variant(
-            "slow", "retry_delay: 1s\nthroughput: {batch_size: 500}",
-            **{"connection: datasync": "connection: slow", "limit: 1000": "limit: 500"},
-        ),
+        **{name: variant(name, small, **slow) for name in ("slow", "moved")},
+        "failed": variant("failed", small, **slow | {"limit: 1000": "limit: 200"}),
         "flaky": variant("flaky", "retry_delay: 1s", **{"connection: datasync": "connection: flaky"}),
         "busy": variant("busy", **{"connection: datasync": "connection: busy"}),
         "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
@@ -171,7 +171,7 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         }
         airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=environment)
         stack.enter_context(airflow)
-        for dag_id in ("datasync_events", "slow", "flaky", "busy", "lost"):
+        for dag_id in ("datasync_events", "slow", "moved", "failed", "flaky", "busy", "lost"):
             airflow.wait_for_dag(dag_id)
         started = Deployment(airflow, dsn, api, slow)
         for dag_id in ("lost", "flaky", "busy"):

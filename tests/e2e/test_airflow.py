@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -131,3 +132,66 @@ def test_a_killed_task_goes_on_where_it_was_and_a_second_run_waits_for_it(deploy
 def records(log: str) -> int:
     """What the last line of a try says it read."""
     return int(re.findall(r"ingestion complete: ([\d,]+) records", log)[-1].replace(",", ""))
+
+
+def test_a_task_that_a_deployment_stops_goes_on_by_itself_without_using_up_a_try(deployment: Deployment) -> None:
+    """SIGTERM to the process above the task is what a worker gets whose pod is moved; it hands the signal on."""
+    airflow = deployment.airflow
+    run_id = deployment.start("moved", "moved")
+    until(lambda: deployment.count("moved") >= 1_000)
+    os.kill(parent(deployment.task("moved", run_id)["pid"]), signal.SIGTERM)
+    states = {task["state"]: task["try_number"] for task in seen(deployment, "moved", run_id, "up_for_reschedule")}
+    assert states["up_for_reschedule"] == 1
+    stopped_at = deployment.count("moved")
+    assert airflow.wait("moved", run_id) == "success"
+    assert deployment.task("moved", run_id)["try_number"] == 1
+    assert stopped_at < deployment.count("moved") == deployment.slow_api.stats()["unique"]
+    log = deployment.log("moved", run_id)
+    assert "ingestion interrupted: " in log
+    assert "next_run_goes_on version=" in log
+    assert "goes_on=by itself" in log
+
+
+def test_a_task_that_a_person_fails_stays_failed_and_the_next_run_goes_on(deployment: Deployment) -> None:
+    airflow = deployment.airflow
+    run_id = deployment.start("failed", "by-hand")
+    until(lambda: deployment.count("failed") >= 1_000)
+    pid = deployment.task("failed", run_id)["pid"]
+    airflow.request("PATCH", f"/dags/failed/dagRuns/{run_id}", json={"state": "failed"})
+    until(lambda: not alive(pid))
+    time.sleep(2)  # whoever would take it up again does so at once
+    task = deployment.task("failed", run_id)
+    assert (airflow.state("failed", run_id), task["state"], task["try_number"]) == ("failed", "failed", 1)
+    log = deployment.log("failed", run_id)
+    assert "ingestion interrupted: " in log
+    assert "Failed to report terminal task state" not in log
+    (cursor,) = deployment.query("select version from _datahub_checkpoint where pipeline = 'failed'")
+    before = deployment.count("failed")
+    assert before < deployment.slow_api.stats()["unique"]
+    _, state = deployment.run("failed")
+    assert state == "success"
+    assert deployment.count("failed") == deployment.slow_api.stats()["unique"]
+    assert deployment.query("select version from _datahub_checkpoint where pipeline = 'failed'") > [cursor]
+
+
+def seen(deployment: Deployment, dag_id: str, run_id: str, state: str) -> list[dict[str, Any]]:
+    """The run's task at every look until it has that state."""
+    looks: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        looks.append(deployment.task(dag_id, run_id))
+        return looks[-1]["state"] == state
+
+    until(look)
+    return looks
+
+
+def parent(pid: int) -> int:
+    """The process above another."""
+    (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("PPid:"))
+    return int(line.split()[1])
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there."""
+    return Path(f"/proc/{pid}").exists()
