@@ -97,3 +97,51 @@ def test_two_streams_move_together_or_not_at_all(warehouse: Warehouse) -> None:
     kept.move({renamed: checkpoint(1), STREAM: checkpoint(2)})
     assert [(found.stream, found.version) for found in kept.of("pipeline")] == [(STREAM, 2), (renamed, 1)]
     kept.close()
+
+
+def test_a_zombie_does_not_pass_a_position_that_was_reset(warehouse: Warehouse) -> None:
+    """It stands at version 2; whoever starts over comes by that version again, unless versions go on."""
+    zombie, kept = warehouse.open(), by_hand(warehouse)
+    commit(zombie, Batch([{"id": 1}]), 1)
+    commit(zombie, Batch([{"id": 2}]), 2)
+    kept.move({STREAM: checkpoint(3, cursor=None)})
+    warehouse.load({"id": 1})
+    warehouse.load({"id": 2})
+    with pytest.raises(StopRun):
+        commit(zombie, Batch([{"id": 3}]), 3)
+    assert warehouse.sql("select version from _datahub_checkpoint") == [(5,)]
+    zombie.close()
+    kept.close()
+
+
+def test_a_twin_that_deletes_the_row_lets_the_zombie_pass(warehouse: Warehouse) -> None:
+    zombie = warehouse.open()
+    commit(zombie, Batch([{"id": 1}]), 1)
+    commit(zombie, Batch([{"id": 2}]), 2)
+    warehouse.sql("delete from _datahub_checkpoint")
+    warehouse.load({"id": 1})
+    warehouse.load({"id": 2})
+    commit(zombie, Batch([{"id": 3}]), 3)
+    assert warehouse.sql("select cursor ->> 'at' from _datahub_checkpoint") == [("after 3",)]
+    zombie.close()
+
+
+def test_an_old_writer_that_goes_on_beside_a_new_one_loses_at_once(warehouse: Warehouse) -> None:
+    """Whatever it had prepared: the cursor is never behind its maximum, and each row is there once."""
+    old = warehouse.open(strategy="append", key=[])
+    for version in (1, 2):
+        commit(old, Batch([{"id": version}]), version)
+    late = old.prepare(Batch([{"id": 3}]))
+    new = warehouse.open(strategy="append", key=[])
+    stands = new.resume()
+    assert stands
+    for version in (3, 4, 5):
+        commit(new, Batch([{"id": version}]), version)
+        with pytest.raises(StopRun, match="another writer moved the checkpoint"):
+            old.commit(late, checkpoint(3), lambda _: {})
+        assert warehouse.sql("select version, cursor ->> 'at' from _datahub_checkpoint") == [
+            (version, f"after {version}")
+        ]
+    assert warehouse.sql("select id from events order by id") == [(1,), (2,), (3,), (4,), (5,)]
+    old.close()
+    new.close()
