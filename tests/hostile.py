@@ -32,6 +32,8 @@ class Asked:
 
     target: str
     headers: dict[str, str]
+    method: str = "GET"
+    body: bytes = field(default=b"", repr=False)
 
     @property
     def path(self) -> str:
@@ -61,10 +63,11 @@ class Hostile:
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    host: str = "127.0.0.1"
 
     def __enter__(self) -> Hostile:
         self._ended = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((self.host, self.port))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -114,4 +117,5 @@ def _head(stream: Any) -> Asked | None:
         return None
     lines: Iterator[str] = iter(lambda: stream.readline().decode("latin-1").strip(), "")
     pairs = (line.partition(":") for line in lines)
-    return Asked(first[1], {name.lower(): value.strip() for name, _, value in pairs})
+    headers = {name.lower(): value.strip() for name, _, value in pairs}
+    return Asked(first[1], headers, first[0], stream.read(int(headers.get("content-length", 0))))

@@ -186,7 +186,8 @@ class Client:
         wait = self._rate.reserve(longest)
         if wait > longest:
             raise QuotaUsedUp(f"{shown}: the API's quota is used up for {wait:.0f} s more", wait)
-        await asyncio.sleep(wait)
+        if wait:
+            await asyncio.sleep(wait)
         try:
             while wait := self._breaker.admit():  # noqa: ASYNC110 - other threads' clients share the breaker
                 await asyncio.sleep(wait)

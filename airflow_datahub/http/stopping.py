@@ -30,7 +30,7 @@ async def unless_stopped(stopping: threading.Event, work: Coroutine[Any, Any, T]
 
 async def abandon(task: asyncio.Future[Any]) -> None:
     """Cancel what is still under way; what it raises is of no interest any more."""
-    task.cancel()
-    await asyncio.wait({task}, timeout=2 * LOOK_EVERY)
+    if task.cancel():
+        await asyncio.wait({task}, timeout=2 * LOOK_EVERY)
     if task.done() and not task.cancelled():
         task.exception()
