@@ -138,7 +138,7 @@ def test_a_token_that_is_refused_is_renewed_once_and_costs_no_retry() -> None:
     always = Issuer(revoked=99)
     with (
         Hostile(always) as server,
-        pytest.raises(ConfigurationError, match="401 Unauthorized.*check the cred") as caught,
+        pytest.raises(ConfigurationError, match=r"401 Unauthorized.*check the cred") as caught,
     ):
         ask(run_of(of(server)), "events")
     assert len(always.forms) == 2
