@@ -256,6 +256,10 @@ class Source(Adapter):
         """What a person should know of these settings before they run; `plan` shows it."""
         return []
 
+    def notes_on(self, connections: Callable[[str], Connection]) -> list[str]:
+        """The same of the connections, where they can be read: only the command line's `plan` does so."""
+        return []
+
 
 Applied = Record | list[Record] | None
 """A record, several (fans out), or None (filtered)."""

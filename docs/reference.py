@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from airflow_datahub.adapters import load, names
 from airflow_datahub.contract import Adapter
+from airflow_datahub.http.extra import Extra
 
 PAGE = Path(__file__).with_name("reference.md")
 CONDITIONS = "airflow_datahub.conditions"
@@ -24,7 +25,20 @@ KINDS = {"sources": "Sources", "transforms": "Operators", "sinks": "Sinks"}
 def reference() -> str:
     """The whole page."""
     return "\n".join(
-        ["# Reference", "", "Generated from the classes; `python docs/reference.py` writes it.", "", *_kinds()]
+        [
+            "# Reference",
+            "",
+            "Generated from the classes; `python docs/reference.py` writes it.",
+            "",
+            *_kinds(),
+            "## Connections",
+            "",
+            "### `http`",
+            "",
+            f"`extra`: {inspect.getdoc(Extra)}",
+            "",
+            *_fields(Extra),
+        ]
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from airflow_datahub.spec.models import Pipeline
 
 
 def plan(
@@ -18,7 +21,9 @@ def plan(
     from airflow_datahub.spec import load
     from airflow_datahub.spec import plan as planned
 
-    result = planned(load(one(path))).as_dict()
+    pipeline = load(one(path))
+    result = planned(pipeline).as_dict()
+    result["stages"][0]["notes"] += _notes_on_connections(pipeline)
     if as_json:
         print(json.dumps(result, indent=2))
         return
@@ -29,3 +34,14 @@ def plan(
             if value:
                 print(f"  {name}: {value}")
         print(*(f"  note: {note}" for note in notes), sep="\n")
+
+
+def _notes_on_connections(pipeline: Pipeline) -> list[str]:
+    """What the connections say, as far as they are known here; what is wrong with one is for `run` to say."""
+    from airflow_datahub.environment import connection
+    from airflow_datahub.errors import ConfigurationError
+
+    try:
+        return [f"{pipeline.extract.key}: {note}" for note in pipeline.extract.source.notes_on(connection)]
+    except ConfigurationError:
+        return []

@@ -18,7 +18,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Extra(BaseModel):
-    """All fields; those that belong to another kind of `auth` than the one given are refused."""
+    """A field that is not known, or belongs to another kind of `auth` than the one given, is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -75,6 +75,8 @@ class Extra(BaseModel):
     """Seconds before the first retry; doubles with each, to `max_retry_delay`, and is drawn between 0 and that."""
     max_retry_delay: float = Field(Policy().longest_delay, gt=0, le=300)
     """Seconds that a delay grows to at most."""
+    max_wait: float = Field(Policy().obeyed, ge=0, le=3600)
+    """Seconds that a server may ask us to wait in place; the task comes back later where it asks for more."""
 
     max_body: int = Field(Limits().body, gt=0)
     """Bytes of a body, unpacked."""
@@ -105,7 +107,7 @@ class Extra(BaseModel):
         """Times and retries."""
         return Policy(
             connect=self.connect_timeout, total=self.timeout, retries=self.retries, delay=self.retry_delay,
-            longest_delay=self.max_retry_delay, min_rate=self.min_rate,
+            longest_delay=self.max_retry_delay, min_rate=self.min_rate, obeyed=self.max_wait,
         )  # fmt: skip
 
     @property

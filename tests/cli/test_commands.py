@@ -60,6 +60,14 @@ def test_plan_as_text_and_json(tmp_path: Path) -> None:
     assert plan["stages"][0]["retries"] == 3
 
 
+def test_plan_names_a_connection_that_takes_any_certificate(tmp_path: Path) -> None:
+    extra = {"verify": False}
+    connection = json.dumps({"conn_type": "http", "host": "https://api.example.com", "extra": extra})
+    said = call("plan", EVENTS, home=tmp_path, AIRFLOW_CONN_DATASYNC=connection).stdout
+    assert "note: extract: connection 'datasync' takes any TLS certificate" in said
+    assert "certificate" not in call("plan", EVENTS, home=tmp_path).stdout
+
+
 def test_the_schema_in_the_repository_is_the_one_that_is_written(tmp_path: Path) -> None:
     assert call("schema", home=tmp_path).stdout == (ROOT / "pipeline.schema.json").read_text()
 

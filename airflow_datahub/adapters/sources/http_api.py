@@ -1,9 +1,7 @@
 """Read records from a JSON API over HTTP, page by page, and go on where the last run ended.
 
-The connection is an Airflow connection of type `http`: the address in its host, the secret in its password, and in its
-extra `{"auth": "api_key", "header": "X-API-Key"}` (or `"param": "key"`), `{"auth": "bearer"}`, `{"auth": "basic"}` or
-`{"auth": "none"}`; `"allow_private": true` for an API inside the own network; `timeout`, `retries`, `retry_delay` and
-`base_path` where they differ from 10 s, 3, 1 s and none.
+The connection is an Airflow connection of type `http`: the address in its host, the secret in its password, how
+requests are signed, limits and all else in its extra, whose fields stand under Connections.
 
 Example:
     adapter: http_api
@@ -18,7 +16,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -26,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from airflow_datahub.contract import Batch, Cursor, Run, Source, Templated
+from airflow_datahub.contract import Batch, Connection, Cursor, Run, Source, Templated
 from airflow_datahub.errors import ConfigurationError, QuotaUsedUp
 from airflow_datahub.http.mark import Mark, Tracker
 from airflow_datahub.http.paging import (
@@ -174,6 +172,12 @@ class HttpApi(Source):
             kind = self.paging.type
             return [f"{kind} paging misses or repeats records where rows are added or removed in front while it reads"]
         return []
+
+    def notes_on(self, connections: Callable[[str], Connection]) -> list[str]:
+        from airflow_datahub.http.target import target_of
+
+        target = target_of(connections(self.connection))
+        return [] if target.verify else [f"connection {self.connection!r} takes any TLS certificate (verify: false)"]
 
     async def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch]:
         """One batch a page, in the order of the pages; the next ones are asked for before a batch is handed over."""
