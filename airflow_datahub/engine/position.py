@@ -79,7 +79,7 @@ class Position:
         self._resumes = False
         count = min(self._place.skip, len(batch.records))
         if not self._place.last:  # a person set it, who says how many
-            self._place = Place(self._place.cursor, count)
+            self._place = replace(self._place, skip=count)
             return count
         hashes = [identity(record) for record in batch.records[:count]]
         for known in self._place.last:

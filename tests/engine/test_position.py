@@ -97,3 +97,11 @@ def test_pieces_carry_their_origins_and_share_the_size() -> None:
     pieces = list(Position().pieces(batch, lambda: 4))
     assert pieces[2].origins == [b"8", b"9"]
     assert [piece.size for piece in pieces] == [400, 400, 200]
+
+
+def test_a_person_says_how_many_records_are_dealt_with_without_knowing_them() -> None:
+    position = Position(Place("c", skip=3, mark="m"))
+    (piece,) = position.pieces(Batch([{"n": n} for n in range(5)]), lambda: 100)
+    assert [record["n"] for record in piece.records] == [3, 4]
+    assert (position.lost, position.place.skip) == (False, 5)
+    assert list(Position(Place("c", skip=9, mark="m")).pieces(Batch([{"n": 1}]), lambda: 100)) == []

@@ -26,7 +26,7 @@ from tests.proxy import Proxy
 from tests.stop.stopping import IN_TIME, STOPS, TOLERANCE, running
 from tests.world import EVENTS, EVENTS_ALONE, World
 
-pytestmark = pytest.mark.kill
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(300 + 20 * STOPS)]
 
 SPEC = EVENTS_ALONE.replace("owner: data", "throughput: {batch_size: 2000}")
 APPENDING = SPEC.replace("key: [id]", "key: []").replace("strategy: insert", "strategy: append")

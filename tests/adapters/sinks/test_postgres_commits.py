@@ -161,6 +161,21 @@ def test_a_lock_that_another_session_holds(warehouse: Warehouse) -> None:
     writer.close()
 
 
+def test_a_statement_that_takes_too_long(warehouse: Warehouse) -> None:
+    warehouse.load({"id": 1})
+    warehouse.sql(
+        "create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(9); return new; end $$;"
+        "create trigger dawdle before insert on events for each row execute function dawdle()"
+    )
+    writer = warehouse.open()
+    prepared = writer.prepare(Batch([{"id": 2}]))
+    writer._link.session.execute("set statement_timeout = '200ms'")  # type: ignore[attr-defined]
+    with pytest.raises(RunFailed, match=r"'warehouse': a statement took longer than"):
+        writer.commit(prepared, checkpoint(2), no_counters)
+    writer.close()
+    assert warehouse.sql("select id from events") == [(1,)]
+
+
 def test_two_first_batches_that_disagree_on_the_table(warehouse: Warehouse) -> None:
     first, second = warehouse.open(), warehouse.open()
     late = second.prepare(Batch([{"id": 1, "n": 1}]))
