@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
 import time
@@ -40,7 +41,7 @@ class Proxy:
         self.refusing = False
         """New connections are closed at once."""
         self.delay = 0.0
-        """Seconds that each piece of an answer waits."""
+        """Seconds that each piece of an answer waits at most; how long each waits is left to chance."""
         self.connections = 0
         """How many there have been."""
         self.lost = 0
@@ -136,7 +137,7 @@ class Proxy:
                     if losing[0].how == "silent":
                         continue
                     break
-                time.sleep(self.delay)
+                time.sleep(random.uniform(0, self.delay))
                 client.sendall(chunk)
         _close(client, server)
 

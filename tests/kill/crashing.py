@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 # what a run needs is loaded here: the processes are forked from one that has loaded this module
-import httpx  # noqa: F401
+import aiohttp  # noqa: F401
 import psycopg  # noqa: F401
 
 import airflow_datahub.adapters.sinks.postgres
@@ -31,6 +31,7 @@ import airflow_datahub.engine
 import airflow_datahub.environment
 import airflow_datahub.http.client
 import airflow_datahub.http.page
+import airflow_datahub.postgres.stages
 import airflow_datahub.postgres.writing
 import airflow_datahub.spec
 import airflow_datahub.state.store  # noqa: F401
@@ -44,12 +45,13 @@ STARTED = "started"
 
 POINTS = {
     STARTED: ("airflow_datahub.engine.stage:Stage.run", "before"),
-    "request sent": ("httpcore._async.http11:AsyncHTTP11Connection._send_request_body", "after"),
+    "request sent": ("aiohttp.client_reqrep:ClientResponse.start", "before"),
     "page read": ("airflow_datahub.engine.stage:Stage._offer", "before"),
     "batch prepared": ("airflow_datahub.postgres.writing:TableWriter.prepare", "after"),
     "before COPY": ("airflow_datahub.postgres.loading:copy", "before"),
     "in COPY": ("psycopg.copy:Copy.write", "before"),
     "after COPY": ("airflow_datahub.postgres.loading:copy", "after"),
+    "copied ahead": ("airflow_datahub.postgres.stages:Stages.fill", "after"),
     "before commit": ("airflow_datahub.postgres.writing:TableWriter.commit", "before"),
     "before upsert": ("airflow_datahub.postgres.loading:Loader._move", "before"),
     "after upsert": ("airflow_datahub.postgres.loading:Loader._move", "after"),

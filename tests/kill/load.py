@@ -64,6 +64,12 @@ class Load:
         """Have it kill itself at a point; whether it got there."""
         return self.judged(self.started(point, nth, "kill"))
 
+    def survived(self, run: Started) -> None:
+        """A run that went on in spite of all, to its end."""
+        assert run.ended() == 0, run.said()
+        self.look()
+        self.finished()
+
     def judged(self, run: Started) -> bool:
         """Look at what a run left behind; whether it was killed."""
         status = run.ended()
@@ -85,8 +91,7 @@ class Load:
 
     def complete(self) -> None:
         """Run it to its end."""
-        run = self.started(STARTED, 1, "say")
-        assert not self.judged(run), run.said()
+        self.survived(self.started(STARTED, 1, "say"))
 
     # --- what must hold
 
@@ -113,8 +118,8 @@ class Load:
 
     def finished(self) -> None:
         """The load has come to its end: everything is there, once; then from the start again."""
-        assert self.surplus() == {}, "there more than once, or not in the source"
         assert self.missing() == {}, "in the source, and not in the table"
+        assert self.surplus() == {}, "there more than once, or not in the source"
         self.reset()
 
     def missing(self) -> Counter[str]:

@@ -1,21 +1,29 @@
-"""Deliberately broken sinks: one makes the checkpoint durable before the rows, so that a kill between the two loses
-rows; one empties the table before the swap."""
+"""Deliberately broken adapters. The tests must see what each of them loses, or they would not see a loss of ours."""
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from typing import Any
 
+import httpx
+from psycopg import sql
+
 from airflow_datahub.adapters.sinks.postgres import Postgres
-from airflow_datahub.contract import Checkpoint, Run, Settle, Stream, Writer, Written
+from airflow_datahub.contract import Batch, Checkpoint, Cursor, Run, Settle, Source, Stream, Writer, Written
+from airflow_datahub.postgres import checkpoints
+from airflow_datahub.postgres.ahead import Ahead, Copy
+from airflow_datahub.postgres.loading import Loader
 
 GAP = 0.2
 """Seconds between checkpoint and rows, so that few kills are needed to fall in between."""
 
 
 class CheckpointFirst(Postgres):
-    """PostgreSQL, wrong."""
+    """It makes the checkpoint durable before the rows: a kill between the two loses rows."""
 
     def open(self, run: Run, stream: Stream) -> Writer:
         return _CheckpointFirst(super().open(run, stream), super().open(run, replace(stream, stream="rows")))
@@ -61,3 +69,65 @@ class HalfSwapped(Postgres):
 
         writer.finish = in_two  # type: ignore[method-assign]
         return writer
+
+
+class UncountedStage(Postgres):
+    """It trusts its stages: a crash of the server empties them, and the checkpoint moves over what is gone."""
+
+    def open(self, run: Run, stream: Stream) -> Writer:
+        Loader._count = lambda *_: None  # type: ignore[method-assign]
+        Ahead.stage_of = _trusted  # type: ignore[method-assign]
+        return super().open(run, stream)
+
+
+def _trusted(self: Ahead, copy: Copy) -> sql.Identifier | None:
+    return copy.stages.table(copy.name) if copy.stages else None
+
+
+class NoFence(Postgres):
+    """It moves the checkpoint from wherever it stands: a zombie puts it back to what it knew itself."""
+
+    def open(self, run: Run, stream: Stream) -> Writer:
+        checkpoints.move = _unfenced(checkpoints.move)
+        return super().open(run, stream)
+
+
+def _unfenced(move: Callable[..., None]) -> Callable[..., None]:
+    def moved(session: Any, schema: str, stream: Stream, to: Checkpoint, counters: Any) -> None:
+        stands = checkpoints.read(session, schema, stream)
+        move(session, schema, stream, replace(to, version=(stands.version if stands else 0) + 1), counters)
+
+    return moved
+
+
+class HighestPage(Source):
+    """It hands pages on as they come, each with the highest position so far: a kill loses those that come later."""
+
+    connection: str
+    limit: int = 300
+    together: int = 5
+
+    def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
+        connection = run.connections(self.connection)
+        headers = {"X-API-Key": connection.password or ""}
+        highest = start = cursor or 0
+        with (
+            httpx.Client(base_url=f"{connection.host}/", headers=headers, trust_env=False) as client,
+            ThreadPoolExecutor(self.together) as pool,
+        ):
+            while True:
+                starts = range(start, start + self.limit * self.together, self.limit)
+                under_way = {pool.submit(self._page, client, each): each for each in starts}
+                for each in as_completed(under_way):
+                    records = each.result()
+                    if records:
+                        highest = max(highest, under_way[each] + len(records))
+                        yield Batch(records, highest, size=100_000)
+                start = starts.stop
+                if highest < start:
+                    return
+
+    def _page(self, client: httpx.Client, start: int) -> list[dict[str, Any]]:
+        time.sleep(random.uniform(0, 0.05))
+        answer = client.get("events", params={"offset": start, "limit": self.limit}).raise_for_status()
+        return list(answer.json()["data"])

@@ -1,0 +1,60 @@
+"""A run that is frozen, passed by another, and lives on: the cursor is never behind its maximum (R2)."""
+
+from __future__ import annotations
+
+import random
+from signal import SIGCONT, SIGKILL
+
+import pytest
+
+from tests.kill.crashing import STARTED
+from tests.kill.killing import again_and_again
+from tests.kill.load import APPENDING, Load
+from tests.world import World
+
+pytestmark = pytest.mark.kill
+
+POINTS = (
+    "page read",
+    "batch prepared",
+    "copied ahead",
+    "before commit",
+    "before upsert",
+    "checkpoint moved",
+    "committed",
+)
+PATIENCE = 2.0
+"""Seconds that the second run is given while the first holds locks."""
+FENCED = "another writer moved the checkpoint"
+
+
+def overtake(load: Load, chance: random.Random) -> bool:
+    """Freeze a run at a point, let another pass it, let the first live on; whether the freeze landed."""
+    frozen = load.started(chance.choice(POINTS), chance.randint(1, 3), "stop", "--limit", 2400)
+    if not frozen.reached():
+        return load.judged(frozen)
+    second = load.started(STARTED, 1, "say", "--limit", chance.randint(3000, 5000))
+    second.ended(within=PATIENCE)
+    load.look()
+    frozen.signal(SIGCONT)
+    if chance.random() < 0.3:
+        frozen.ended(within=chance.uniform(0, 0.3))
+        frozen.signal(SIGKILL)
+    ended = [run.ended() for run in (frozen, second)]
+    for status, run in zip(ended, (frozen, second), strict=True):
+        assert status in (0, -SIGKILL) or FENCED in run.said(), run.said()
+    load.look()
+    return True
+
+
+def test_a_zombie_moves_nothing_back(small_world: World) -> None:
+    load = Load(small_world, APPENDING)
+    again_and_again(lambda chance: overtake(load, chance), seed=4)
+    load.complete()
+
+
+def test_a_twin_without_a_fence_moves_back(small_world: World) -> None:
+    load = Load(small_world, APPENDING.replace("adapter: postgres", "adapter: tests.kill.twin:NoFence"))
+    load.exact = False
+    with pytest.raises(AssertionError, match=r"Standing.* after Standing"):
+        again_and_again(lambda chance: overtake(load, chance), seed=4, times=20)
