@@ -20,6 +20,8 @@ from airflow_datahub.http.retrying import TryAgain
 from airflow_datahub.http.structure import Missing, Path, Span, Structure, listed, too_deep
 from airflow_datahub.paths import parse
 
+_PIECE = 1024
+
 MARK = b"\xef\xbb\xbf"
 """Some servers begin UTF-8 with a byte order mark."""
 
@@ -49,8 +51,6 @@ class PageReader:
         self._records = records
         self._limits = limits
         self._paths = [parse(records), *map(parse, values)]
-        self._depth = len(self._paths[0]) + 1
-        """Levels around a record."""
         self._decoder, self._attributes = _envelope(self._paths)
 
     def read(self, answer: Answer) -> Page:
@@ -58,8 +58,8 @@ class PageReader:
         not JSON or holds no list at the path."""
         if answer.body.startswith(MARK):
             del answer.body[: len(MARK)]
-        page = None if too_deep(answer.body, self._limits.depth + self._depth) else self._read_fast(answer)
-        if page is None or len(answer.body) > self._limits.record:
+        page = self._read_fast(answer)
+        if page is None or not surely_within(answer.body, page.origins, self._limits):
             page = page or self._read_slowly(answer)
             page.origins = [_within(self._limits, record) for record in page.origins]
         return page
@@ -99,6 +99,20 @@ class PageReader:
         what = "an object with " + listed(structure.members(found[0])) if kind == b"{" else "a single value"
         where = f"{self._records!r} in the answer" if self._records else "the answer"
         raise ConfigurationError(f"{answer.shown}: records: {where} is {what}, not a list")
+
+
+def surely_within(body: bytearray, records: Sequence[Any], limits: Limits) -> bool:
+    """Whether no record of a page can be above a limit: none has as many brackets as levels are allowed.
+
+    Brackets are counted in pieces of the page that are at least as long as a record, which so lies in two of them."""
+    longest = max(map(len, records), default=0)
+    size, before = max(longest, _PIECE), 0
+    for start in range(0, len(body), size):
+        opened = body.count(b"{", start, start + size) + body.count(b"[", start, start + size)
+        if before + opened > limits.depth:
+            return False
+        before = opened
+    return longest <= limits.record
 
 
 def _within(limits: Limits, record: Any) -> Any:
