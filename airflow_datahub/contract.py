@@ -51,7 +51,7 @@ class Unreadable:
 class Batch:
     """Records that travel together, and the position in the source behind them."""
 
-    records: list[Any]
+    records: Sequence[Any]
     """The records, in the source's order: objects, or JSON that nobody has decoded yet (msgspec.Raw), of which the
     engine decodes what is looked into. What is not an object, or Unreadable, becomes a reject."""
 
@@ -244,6 +244,9 @@ class Source(Adapter):
         values = self.model_dump(mode="json", include=wanted)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
+    def open(self, run: Run) -> None:
+        """Get ready, once a try and before anything is read or timed: load libraries, open what takes long."""
+
     def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch] | Iterator[Batch]:
         """Yield batches in order from the cursor (None: from the start); a plain generator runs in a thread."""
         raise NotImplementedError
@@ -287,6 +290,14 @@ Settle = Callable[[Written], Mapping[str, Any]]
 for the checkpoint. What it raises undoes the batch."""
 
 
+Opaque = Callable[[str], bool]
+
+
+def nothing_opaque(name: str) -> bool:
+    """Every field must come decoded."""
+    return False
+
+
 class Writer(ABC):
     """An open sink. `prepare` runs beside the `commit` of the batch before it, on another thread."""
 
@@ -298,10 +309,10 @@ class Writer(ABC):
         """The work on a batch that needs no order: encoding, copying ahead."""
         return batch
 
-    def opaque(self) -> Callable[[str], bool] | None:
-        """Tells of a top-level field whether it may come as undecoded JSON (msgspec.Raw); None while that is not
-        known, which it is once a batch was prepared."""
-        return lambda name: False
+    def opaque(self) -> Opaque:
+        """Tells of a top-level field whether it may come as undecoded JSON (msgspec.Raw). Another function once
+        preparing a batch has changed what it tells; the same one otherwise."""
+        return nothing_opaque
 
     def target(self) -> str | None:
         """What rows go into, if it is there; with a checkpoint of another one, records would be missing in it."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from msgspec import Raw
 
-from airflow_datahub.contract import Applied, Batch, Function, Record, Run, Transform, Unreadable
-from airflow_datahub.engine.projection import Opaque, Projection, decoded
+from airflow_datahub.contract import Applied, Batch, Function, Opaque, Record, Run, Unreadable, nothing_opaque
+from airflow_datahub.engine.projection import Projection, decoded
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.errors import RejectRecord, RunError, StopRun
 from airflow_datahub.spec import Pipeline, TransformStep
@@ -65,6 +65,10 @@ class Chain:
             flow = step.apply(flow)
         return flow
 
+    def apart(self) -> Chain:
+        """The same chain for another thread."""
+        return replace(self, projection=self.projection.anew())
+
     def objects(self, batch: Batch) -> Flow:
         """The batch, decoded as far as anybody looks into it, without what is no JSON object."""
         records, again = batch.records, None
@@ -74,7 +78,7 @@ class Chain:
         good = [i for i, record in enumerate(records) if record.__class__ is dict]
         counters = Counters(records_in=len(records), records_out=len(good))
         if len(good) == len(records):
-            return Flow(records, origins, good, counters={self.extract: counters}, again=again)
+            return Flow(list(records), origins, good, counters={self.extract: counters}, again=again)
         unreadable = [_unreadable(self.extract, i, r) for i, r in enumerate(records) if r.__class__ is not dict]
         rejects = set_aside(unreadable, self.on_error, counters)
         kept, kept_origins = [records[i] for i in good], [origins[i] for i in good]
@@ -157,27 +161,22 @@ class CompiledStep:
         return live
 
 
-def compiled(pipeline: Pipeline, run: Run, values: dict[str, Any], opaque: Opaque = lambda: None) -> Chain:
-    """The chain of a pipeline's transform steps, with templates rendered from `values`; `opaque` asks the sink which
+def compiled(
+    pipeline: Pipeline, run: Run, values: dict[str, Any], ask: Callable[[], Opaque] = lambda: nothing_opaque
+) -> Chain:
+    """The chain of a pipeline's transform steps, with templates rendered from `values`; `ask` asks the sink which
     fields it takes undecoded."""
     steps = [step for step in pipeline.steps if isinstance(step, TransformStep)]
     compiled_steps = tuple(_compiled_step(step, run, values) for step in steps)
     transforms = [each.transform for step in steps if step.enabled for each in step.operators]
-    projection = Projection(lambda: _unread(transforms, opaque()))
-    return Chain(pipeline.extract.key, pipeline.extract.on_error, compiled_steps, projection)
 
-
-def _unread(transforms: Sequence[Transform], opaque: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
-    """Tells of a field of the source whether no operator looks into it and the sink takes it undecoded."""
-    if opaque is None:
-        return None
-
-    def unread(name: str | None) -> bool:
+    def carries(name: str | None) -> str | None:
         for transform in transforms:
             name = None if name is None else transform.carries(name)
-        return name is not None and opaque(name)
+        return name
 
-    return unread
+    projection = Projection(ask, carries)
+    return Chain(pipeline.extract.key, pipeline.extract.on_error, compiled_steps, projection)
 
 
 def _compiled_step(step: TransformStep, run: Run, values: dict[str, Any]) -> CompiledStep:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_datahub.contract import Record, Unreadable
+from airflow_datahub.contract import Opaque, Record, Unreadable, nothing_opaque
 
 ABSENT = msgspec.Raw()
 """Stands in a struct where a record lacks an undecoded field."""
@@ -31,25 +31,37 @@ _value = msgspec.json.Decoder().decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-Opaque = Callable[[], Callable[[str], bool] | None]
-"""Tells, once that is known, which fields may stay undecoded."""
+Carries = Callable[[str], str | None]
+"""Tells the name that a field has behind all steps; None where one of them looks into it."""
 
 
 class Projection:
-    """Decodes the records of one source."""
+    """Decodes the records of one source. `ask` asks the sink which fields it takes undecoded."""
 
-    def __init__(self, ask: Opaque):
-        self._ask = ask
-        self._opaque: Callable[[str], bool] | None = None
+    def __init__(self, ask: Callable[[], Opaque] = lambda: nothing_opaque, carries: Carries = lambda name: name):
+        self._ask, self._carries = ask, carries
+        self._takes: Opaque = nothing_opaque
+        self._begin(nothing_opaque)
+
+    def _begin(self, takes: Opaque) -> None:
+        def unread(name: str) -> bool:
+            behind = self._carries(name)
+            return behind is not None and takes(behind)
+
+        self._takes, self._opaque = takes, cache(unread)
         self._known: dict[str, bool] = {}
         """Of the fields seen so far: whether every record had them."""
         self._forms = 0
         self._fast: Callable[[Any], Record] | None = None
 
+    def anew(self) -> Projection:
+        """One that has learnt nothing yet."""
+        return Projection(self._ask, self._carries)
+
     def records(self, encoded: Sequence[Any]) -> list[Any]:
         """The records, in order; what cannot be read is Unreadable, what is JSON but no object stays as it is."""
-        if self._opaque is None and (opaque := self._ask()):
-            self._opaque = cache(opaque)
+        if (takes := self._ask()) != self._takes:
+            self._begin(takes)
         if self._fast is not None:
             try:
                 return list(map(self._fast, encoded))
@@ -79,14 +91,14 @@ class Projection:
         record: Record = _members(encoded)
         opaque = self._opaque
         for name, value in record.items():
-            if opaque is None or not opaque(name):
+            if not opaque(name):
                 record[name] = _value(value)
         return record
 
     def _learn(self, records: Iterable[Any]) -> None:
         """Make a struct that takes these forms too; a field that only some records have is optional."""
         forms = {frozenset(record) for record in records if record.__class__ is dict}
-        if self._opaque is None or not forms or self._forms > MOST_FORMS:
+        if not forms or self._forms > MOST_FORMS:
             return
         names = set(self._known).union(*forms)
         everywhere = frozenset.intersection(*forms)
@@ -113,7 +125,7 @@ class Projection:
         return sparse
 
     def _field(self, name: str, optional: bool) -> tuple[Any, ...]:
-        if self._opaque and self._opaque(name):
+        if self._opaque(name):
             return (name, msgspec.Raw, ABSENT) if optional else (name, msgspec.Raw)
         return (name, Any, msgspec.UNSET) if optional else (name, Any)
 

@@ -82,6 +82,8 @@ def _run_stage(
         writer = rendered(pipeline.load.sink, values).open(run, stream)
     try:
         assignment = _assignment(pipeline, run, store, values, stream, writer, full, limit)
+        with naming(pipeline.id, pipeline.extract.key):
+            assignment.source.open(assignment.run)
     except BaseException:
         writer.close()
         raise

@@ -16,6 +16,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from msgspec import Raw
+
 from airflow_datahub.contract import Batch, Checkpoint, Run, Source, Stream, Writer, Written
 from airflow_datahub.engine.chain import Chain, Flow, set_aside
 from airflow_datahub.engine.channel import Channel, Closed, Room
@@ -23,14 +25,15 @@ from airflow_datahub.engine.pace import Pace
 from airflow_datahub.engine.position import START, Place, Position
 from airflow_datahub.engine.projection import decoded
 from airflow_datahub.engine.rejecting import Rejecting
+from airflow_datahub.engine.remade import Remade
 from airflow_datahub.engine.tally import Tally
 from airflow_datahub.errors import Interrupted, RunError, RunFailed, StopRun
 from airflow_datahub.state import Counters, Reject
 
 FETCHED_BYTES = 24 << 20
 """JSON that may wait between reader and worker."""
-COMMIT_BYTES = 3 << 20
-"""JSON that fills a commit; decoded it takes five to eight times as much, and there are three at once."""
+COMMIT_BYTES = 5 << 20
+"""JSON that fills a commit: three are in memory at once, one of them decoded, which takes three times as much."""
 CANCEL_AFTER = 2.0
 """Seconds after a stop at which running SQL is cancelled."""
 LEAVE_AFTER = 3.0
@@ -46,6 +49,8 @@ class Load:
     positions: list[int] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     counters: dict[str, Counters] = field(default_factory=dict)
+    pieces: list[Batch] = field(default_factory=list)
+    """What the records were made from."""
     read: int = 0
     size: int = 0
     place: Place = START
@@ -58,6 +63,7 @@ class Load:
         self.rejects += [replace(reject, position=self.read + reject.position) for reject in flow.rejects]
         self.records += flow.records
         self.origins += flow.origins
+        self.pieces.append(piece)
         for key, counts in flow.counters.items():
             self.count(key, counts)
         self.read += len(piece.records)
@@ -285,7 +291,11 @@ class Stage:
     def _send(self) -> None:
         load, self._load = self._load, Load()
         batch = Batch(load.records, None, load.origins, load.size)
-        self._prepared.put((load, batch, self._writer.prepare(batch)))
+        prepared = self._writer.prepare(batch)
+        if all(each.__class__ is Raw for piece in load.pieces for each in piece.records):
+            batch.records = Remade(self._do.chain, load.pieces, len(load.records))
+            load.records = []
+        self._prepared.put((load, batch, prepared))
 
     # --- the committer
 

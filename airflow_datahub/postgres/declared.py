@@ -91,6 +91,12 @@ class Target:
             return self.strategy
         return "upsert" if self.key else "append"
 
+    def opaque(self, field: str) -> bool:
+        """Whether the field may come as undecoded JSON, as far as the spec alone tells."""
+        taking = [column for column in self.columns if column.path[:1] == (field,)]
+        as_it_is = all(column.type in ("json", "jsonb") and len(column.path) == 1 for column in taking)
+        return bool(taking) and as_it_is and field not in self.key
+
     @property
     def first_wins(self) -> bool:
         """Of records of one key in a batch, the first stands; else the last, or the newest."""

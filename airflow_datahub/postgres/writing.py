@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
 from psycopg import sql
 
-from airflow_datahub.contract import Batch, Checkpoint, Run, Settle, Stream, Writer, Written
+from airflow_datahub.contract import Batch, Checkpoint, Opaque, Run, Settle, Stream, Writer, Written
 from airflow_datahub.errors import StopRun
 from airflow_datahub.postgres import checkpoints, link, stages, tables
 from airflow_datahub.postgres.ahead import Ahead
@@ -62,8 +61,8 @@ class TableWriter(Writer):
     def start_over(self) -> None:
         self._into.start_over()
 
-    def opaque(self) -> Callable[[str], bool] | None:
-        return self._into.layout.opaque if self._into.layout else None
+    def opaque(self) -> Opaque:
+        return self._into.layout.opaque if self._into.layout else self._target.opaque
 
     def prepare(self, batch: Batch) -> Prepared:
         """The batch as COPY text. Raises ConfigurationError for a field that no column takes."""

@@ -23,7 +23,7 @@ def answer(body: bytes | str, content_type: str = "application/json") -> Answer:
 
 
 def decoded(origins: Sequence[Any]) -> list[Any]:
-    return Projection(lambda: None).records(origins)
+    return Projection().records(origins)
 
 
 def read(body: bytes | str, records: str = "data", *values: str) -> Page:

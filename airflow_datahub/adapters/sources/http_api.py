@@ -179,6 +179,9 @@ class HttpApi(Source):
         target = target_of(connections(self.connection))
         return [] if target.verify else [f"connection {self.connection!r} takes any TLS certificate (verify: false)"]
 
+    def open(self, run: Run) -> None:
+        import airflow_datahub.http.client  # noqa: F401 - half a second of imports
+
     async def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch]:
         """One batch a page, in the order of the pages; the next ones are asked for before a batch is handed over."""
         # here, because asyncio and aiohttp take longer to import than a spec may take to check

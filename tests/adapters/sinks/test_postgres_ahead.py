@@ -82,7 +82,8 @@ def test_the_next_batch_is_copied_while_one_waits_to_be_written(warehouse: Wareh
 
 def test_a_run_of_one_batch_makes_no_stages_and_no_second_connection(warehouse: Warehouse, writer: Writer) -> None:
     assert warehouse.sql(FOUND) == [(0,)]
-    assert warehouse.sql("select count(*) from pg_stat_activity where application_name = 'airflow-datahub'") == [(1,)]
+    ours = "application_name = 'airflow-datahub' and datname = current_database()"
+    assert warehouse.sql(f"select count(*) from pg_stat_activity where {ours}") == [(1,)]
 
 
 def test_more_batches_than_stages_are_copied_by_their_commits(warehouse: Warehouse, writer: Writer) -> None:

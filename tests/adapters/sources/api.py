@@ -40,11 +40,7 @@ def read(given: HttpApi, server: Hostile, cursor: Any = None, **extra: Any) -> l
 
 def decoded(records: list[Any]) -> list[Any]:
     """What the engine makes of the records of a batch."""
-    return (
-        Projection(lambda: None).records(records)
-        if records and isinstance(records[0], msgspec.Raw | Unreadable)
-        else records
-    )
+    return Projection().records(records) if records and isinstance(records[0], msgspec.Raw | Unreadable) else records
 
 
 def ids(batches: list[Batch]) -> list[int]:
