@@ -74,6 +74,8 @@ class Rate:
 
 def tightest(headers: Mapping[str, str]) -> Quota | None:
     """The quota that allows least, in any of the forms in use; None where the headers tell of none."""
+    if not any("rate" in name for name in headers):
+        return None
     return min(
         _quotas(headers), key=lambda quota: (quota.left / max(quota.seconds, 0.001), -quota.seconds), default=None
     )

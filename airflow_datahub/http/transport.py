@@ -78,7 +78,8 @@ class Transport:
     def __init__(self, target: Target, connections: int):
         self._target = target
         self._connections = connections
-        self._hosts = Hosts(target.connection, target.trusted, target.policy.connect)
+        trusted = [str(URL.build(scheme="http", host=host).raw_host) for host in target.trusted]
+        self._hosts = Hosts(target.connection, trusted, target.policy.connect)
         self._opened: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:

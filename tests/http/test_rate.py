@@ -3,9 +3,12 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
+from airflow_datahub.contract import Silence
+from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.errors import QuotaUsedUp, RunFailed
 from airflow_datahub.http.rate import Quota, Rate, tightest
 from tests.hostile import Asked, Hostile, Reply, reply
@@ -126,3 +129,17 @@ def test_a_refusal_holds_the_others_back() -> None:
             ask(run_of(connection(1, retries=0)), "a")
         ask(run, "a", "b")
     assert time.monotonic() - started >= 1
+
+
+def test_a_limited_api_is_never_made_to_refuse() -> None:
+    repeated: list[str] = []
+
+    class Log(Silence):
+        def warning(self, event: str, **fields: Any) -> None:  # type: ignore[override]
+            repeated.append(event)
+
+    with MockApi(events=100, rate_limit=6, rate_window=2) as api:
+        given = connection(api.port, password=api.api_key, auth="api_key", base_path="api/v1", retries=0)
+        answers = ask(run_of(given, log=Log()), *["events?limit=5"] * 9)
+    assert len(answers) == 9
+    assert repeated == []
