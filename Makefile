@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 FOLDER ?= .demo
+KILLS ?= 200
+STOPS ?= 50
 
 .PHONY: help setup demo test soak bench check screenshot reference lock clean
 
@@ -32,11 +34,13 @@ check: setup  ## style, types and the direction of imports
 	@$(VENV)/bin/mypy --no-error-summary
 	@$(VENV)/bin/lint-imports --no-cache > /dev/null || $(VENV)/bin/lint-imports --no-cache
 
-soak: setup  ## the kill tests with their full counts
-	@DATAHUB_KILLS=10 $(PY) -m pytest -m kill
+soak: setup  ## kills, stops and faults with their full counts, about two hours; KILLS=20 STOPS=5 for less
+	@DATAHUB_KILLS=$(KILLS) DATAHUB_STOPS=$(STOPS) $(PY) -m pytest -m kill --timeout 0 && \
+	  echo "soak: $(KILLS) kills a case, $(STOPS) stops a case: 0 lost, 0 doubled" || \
+	  { echo "soak: FAILED, see above"; exit 1; }
 
-bench: setup  ## our speed against a reference written by hand, interleaved
-	@$(PY) -m bench
+bench: setup  ## our speed against a reference written by hand, interleaved, and memory; PEERS=1 adds dlt and sling
+	@$(PY) -m bench $(if $(PEERS),--peers) $(BENCH)
 
 screenshot: setup  ## the picture of the DAG in Airflow's UI for the README; needs Chromium
 	@$(PY) docs/screenshot.py
@@ -50,4 +54,4 @@ lock: setup  ## pin the newest versions that fit
 	@echo "uv" | $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes - -o requirements-installer.txt --custom-compile-command "make lock"
 
 clean:  ## remove what demo, tests and tools left
-	rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf .demo .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
