@@ -64,6 +64,7 @@ class Running:
 @contextmanager
 def running(world: World, *arguments: object, **environment: str) -> Iterator[Running]:
     """Start a command in a world; it does not outlive the block."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so its children
     log = world.home / f"log-{time.monotonic_ns()}"
     with log.open("wb") as file:
         process = subprocess.Popen(
