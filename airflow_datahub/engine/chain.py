@@ -20,6 +20,9 @@ from airflow_datahub.errors import RejectRecord, RunError, StopRun
 from airflow_datahub.spec import Pipeline, TransformStep
 from airflow_datahub.state import Counters, Reject
 
+_ERRORS = "_errors"
+"""The field in which `on_error: flag` adds to what is there."""
+
 
 @dataclass(slots=True)
 class Flow:
@@ -172,7 +175,7 @@ def compiled(
 
     def carries(name: str | None) -> str | None:
         for transform in transforms:
-            name = None if name is None else transform.carries(name)
+            name = None if name in (None, _ERRORS) else transform.carries(name)
         return name
 
     projection = Projection(ask, carries)
@@ -208,8 +211,8 @@ def _drop(step: str, operator: str, record: Record, cause: RejectRecord) -> Appl
 
 def _flag(step: str, operator: str, record: Record, cause: RejectRecord) -> Applied:
     error = {"step": step, "operator": operator, "field": cause.field, "reason": cause.reason}
-    known = record.get("_errors")
-    return {**record, "_errors": [*(known if isinstance(known, list) else []), error]}
+    known = record.get(_ERRORS)
+    return {**record, _ERRORS: [*(known if isinstance(known, list) else []), error]}
 
 
 def _stop(step: str, operator: str, record: Record, cause: RejectRecord) -> Applied:

@@ -55,8 +55,10 @@ class Projection:
         self._fast: Callable[[Any], Record] | None = None
 
     def anew(self) -> Projection:
-        """One that has learnt nothing yet."""
-        return Projection(self._ask, self._carries)
+        """One for another thread, which leaves undecoded what this one leaves undecoded now, whatever the sink tells
+        later: what is not decoded is not refused for what it holds."""
+        takes = self._takes
+        return Projection(lambda: takes, self._carries)
 
     def records(self, encoded: Sequence[Any]) -> list[Any]:
         """The records, in order; what cannot be read is Unreadable, what is JSON but no object stays as it is."""

@@ -17,7 +17,7 @@ class Remade(Sequence[Any]):
     """The records of a load, as its pieces give them; made at the first look and then kept."""
 
     def __init__(self, chain: Chain, pieces: Sequence[Batch], count: int):
-        self._chain, self._pieces, self._count = chain, pieces, count
+        self._chain, self._pieces, self._count = chain.apart(), pieces, count
         self._records: list[Any] | None = None
 
     def __len__(self) -> int:
@@ -29,6 +29,5 @@ class Remade(Sequence[Any]):
     def __getitem__(self, index: slice) -> list[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
         if self._records is None:
-            chain = self._chain.apart()
-            self._records = [record for piece in self._pieces for record in chain.apply(piece).records]
+            self._records = [record for piece in self._pieces for record in self._chain.apply(piece).records]
         return self._records[index]

@@ -202,7 +202,8 @@ class Stage:
         except Interrupted:
             self._complete = False
         except BaseException as error:
-            self._error, self._step_of_error = error, self._do.chain.extract
+            if self._error is None:  # else it is what came of the end of the others
+                self._error, self._step_of_error = error, self._do.chain.extract
         self._fetched.finish()
 
     def _read_plain(self, batches: Iterator[Batch]) -> None:

@@ -71,6 +71,10 @@ class Loader:
             sql.SQL("create temp table {} on commit delete rows as {}").format(TEMPORARY, staged(self.layout))
         )
 
+    def empty(self) -> None:
+        """Take out of the temporary table what this transaction has loaded from it before."""
+        self.session.execute(sql.SQL("truncate {}").format(TEMPORARY))
+
     def load(self, slots: Sequence[Slot], lines: Lines, *, suspect: bool = False) -> Loaded:
         """Write the rows; the stage is empty before and may be full after. `suspect`: an error is to be expected."""
         loaded = Loaded()

@@ -284,14 +284,17 @@ def _refuse_not_a_number(values: Sequence[Any]) -> None:
 
 
 def _json_text(value: Any) -> str:
-    return _JSON.encode(value).decode()
+    text = _JSON.encode(value).decode()
+    if "null" in text:
+        _refuse_not_a_number([value])
+    return text
 
 
 def _plain(value: Any) -> str:
     convert = _PLAIN.get(type(value))
     if convert is not None:
         return convert(value)
-    return str(value) if isinstance(value, str) else texts([value], Shape.JSON)[0]
+    return str(value) if isinstance(value, str) else _json_text(value)
 
 
 def _array(value: Any) -> str:

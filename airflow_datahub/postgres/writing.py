@@ -245,6 +245,8 @@ class TableWriter(Writer):
             with self._link.failing(f'TEMPORARY ON DATABASE "{self._link.database}"'):
                 loader.stage()
             self._has_temporary = True
+        elif lines is not None:
+            loader.empty()
         return loader.load(prepared.slots, prepared.encoded() if lines is None else lines, suspect=suspect)
 
     def _loader(self, layout: Layout) -> Loader:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import ClassVar
 
+from msgspec import Raw
+
 from airflow_datahub.contract import Batch, Cursor, Function, Record, Run, Source, Transform
 
 
@@ -58,3 +60,27 @@ class Numbers(Source):
             after = start + self.page
             size = self.sizes[start // self.page] if self.sizes else len(records) * 10
             yield Batch(records, cursor=after if after < self.count else None, size=size, total=self.count)
+
+
+class Pages(Source):
+    """Pages of records that are JSON texts, as an API would give them; behind each but the last lies a cursor."""
+
+    identity: ClassVar[tuple[str, ...]] = ()
+
+    pages: tuple[tuple[str, ...], ...]
+    """The texts, page by page."""
+
+    def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
+        for number, page in enumerate(self.pages[cursor or 0 :], (cursor or 0) + 1):
+            records = [Raw(text.encode("utf-8", "surrogateescape")) for text in page]
+            after = number if number < len(self.pages) else None
+            yield Batch(records, cursor=after, size=sum(map(len, page)))
+
+
+class Startled(Source):
+    """One record, then nothing until the run is to end, which it takes for an error."""
+
+    def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
+        yield Batch([{"n": 1}], cursor=1)
+        if run.stopping.wait(10):
+            raise OSError("cut off")

@@ -134,6 +134,14 @@ def test_rejects_above_the_budget_fail_the_run_and_are_there_to_be_seen(lab: Lab
     assert all(reject.record["n"] % 2 == 0 for reject in rejects)
 
 
+def test_the_first_error_is_the_one_that_is_told(lab: Lab) -> None:
+    spec = SPEC.format(count=1, config="page: 1", operator="parse_date: {field: n, required: true}", more="")
+    spec = spec.replace("odd:Numbers", "odd:Startled").replace("count: 1, page: 1", "")
+    spec = spec.replace("key: tidy,", "key: tidy, on_error: stop,").replace("field: n,", "field: day,")
+    with pytest.raises(StopRun, match="day: required"):
+        lab.run(loads(spec, "numbers.yaml"))
+
+
 def test_an_operator_that_stops_undoes_its_own_batch_only(lab: Lab) -> None:
     what = pipeline(100, operator="expression: {field: x, value: 1 / (45 - record.n), on_error: stop}")
     with pytest.raises(StopRun, match="step 'tidy': operator 'expression'"):

@@ -333,3 +333,31 @@ def test_many_bad_records_end_quickly(warehouse: Warehouse, bad: dict[str, Any],
     assert [r.index for r in written.refused] == list(range(0, count, every))
     assert written.inserted == count - count // every
     assert time.monotonic() - start < 20
+
+
+def test_json_in_columns_of_text_is_escaped_once(warehouse: Warehouse) -> None:
+    warehouse.sql("create table events (id int primary key, t text, a text[])")
+    value = {"a": 'x"y\\z\n\t', "b": ["\\N", None]}
+    warehouse.load({"id": 1, "t": value, "a": [value, 'x"\\']})
+    text, (element, plain) = warehouse.sql("select t, a from events")[0]
+    assert (json.loads(text), json.loads(element), plain) == (value, value, 'x"\\')
+
+
+@pytest.mark.parametrize("type", ["text", "text[]", "jsonb", "jsonb[]"])
+def test_json_without_a_text_for_not_a_number_is_refused_in_every_column(warehouse: Warehouse, type: str) -> None:
+    warehouse.sql(f"create table events (id int primary key, x {type})")
+    written = warehouse.load({"id": 1, "x": [{"n": float("nan")}]}, {"id": 2, "x": [{"n": None}]})
+    assert [(r.index, r.reason, r.field) for r in written.refused] == [
+        (0, "cannot be written: JSON has no NaN and no infinity", "x")
+    ]
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "update"])
+def test_rows_are_counted_once_where_another_takes_the_place_of_one_refused(
+    warehouse: Warehouse, strategy: str
+) -> None:
+    warehouse.sql("create table events (id int primary key, t text); insert into events values (1), (2)")
+    records = [{"id": 1, "t": "a"}, {"id": 1, "t": "no\0"}, {"id": 2, "t": "b"}]
+    written = warehouse.load(*records, strategy=strategy)
+    assert (written.updated, written.unchanged, len(written.refused)) == (2, 0, 1)
+    assert warehouse.sql("select id, t from events order by id") == [(1, "a"), (2, "b")]
