@@ -69,7 +69,3 @@ def write(results: Mapping[str, Sequence[Round]]) -> str:
     path.with_suffix(".json").write_text(json.dumps({"machine": where, "ratios": medians, "cases": cases}, indent=2))
     path.with_suffix(".md").write_text(text + "\n")
     return text
-
-
-def _figures(one: Round) -> dict[str, Any]:
-    return {name: asdict(run) for name, run in one.items()}
