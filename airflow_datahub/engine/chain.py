@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from msgspec import Raw
@@ -171,15 +172,19 @@ def compiled(
     fields it takes undecoded."""
     steps = [step for step in pipeline.steps if isinstance(step, TransformStep)]
     compiled_steps = tuple(_compiled_step(step, run, values) for step in steps)
-    transforms = [each.transform for step in steps if step.enabled for each in step.operators]
-
-    def carries(name: str | None) -> str | None:
-        for transform in transforms:
-            name = None if name in (None, _ERRORS) else transform.carries(name)
-        return name
-
-    projection = Projection(ask, carries)
+    projection = Projection(ask, partial(_carried, [step for step in steps if step.enabled]))
     return Chain(pipeline.extract.key, pipeline.extract.on_error, compiled_steps, projection)
+
+
+def _carried(steps: Sequence[TransformStep], name: str | None) -> str | None:
+    """The name that a field has behind all steps; None where one of them may look into it."""
+    for step in steps:
+        for operator in step.operators:
+            before = name
+            name = None if name in (None, _ERRORS) else operator.transform.carries(name)
+            if name != before and (operator.on_error or step.on_error) == "flag":
+                return None  # a record that the operator cannot serve goes on with the old name
+    return name
 
 
 def _compiled_step(step: TransformStep, run: Run, values: dict[str, Any]) -> CompiledStep:

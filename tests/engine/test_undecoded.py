@@ -9,9 +9,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from msgspec import Raw
 
-from airflow_datahub.contract import Connection, Run
+from airflow_datahub.contract import Batch, Connection, Run, nothing_opaque
 from airflow_datahub.engine import run_pipeline
+from airflow_datahub.engine.chain import compiled
+from airflow_datahub.engine.projection import decoded
 from airflow_datahub.environment import connection as from_environment
 from airflow_datahub.spec import loads
 from airflow_datahub.state.store import RejectRow, Store
@@ -73,3 +76,32 @@ def test_errors_that_a_record_came_with_stay_beside_those_of_ours(lab: Lab) -> N
     lab.run([page], {"key": ["id"]}, operators)
     theirs, ours = lab.sql("select _errors from events")[0][0]
     assert (theirs, ours["operator"]) == ({"theirs": 1}, "parse_date")
+
+
+@pytest.mark.parametrize(
+    "operators",
+    [
+        [{"rename": {"from": "c", "to": "a.b"}}],
+        [
+            {"rename": {"fields": {"c": "a", "gone": "b"}, "required": True, "on_error": "flag"}},
+            {"to_number": {"field": "c"}},
+        ],
+    ],
+    ids=["moved into another field", "kept its name, as its operator failed"],
+)
+def test_operators_do_the_same_whatever_the_sink_takes_undecoded(operators: list[Any]) -> None:
+    steps = [
+        {"key": "extract", "type": "extract", "adapter": "inline", "config": {"rows": []}},
+        {"key": "tidy", "type": "transform", "operators": operators},
+        {"key": "load", "type": "load", "adapter": "stdout", "config": {}},
+    ]
+    pipeline, run = loads(json.dumps({"version": 1, "steps": steps}), "pages.yaml"), Run(pipeline="pages", run_id="r")
+    batch = Batch([Raw(b'{"c": "12", "d": {}}')])
+    opaque = compiled(pipeline, run, {}, lambda: any_field).apply(batch)
+    plain = compiled(pipeline, run, {}, lambda: nothing_opaque).apply(batch)
+    assert list(map(decoded, opaque.records)) == plain.records
+    assert opaque.rejects == plain.rejects
+
+
+def any_field(name: str) -> bool:
+    return True

@@ -51,7 +51,7 @@ class Rename(Transform):
 
     def carries(self, name: str) -> str | None:
         pairs = self._pairs()
-        nested = [path for pair in pairs.items() for path in pair if len(parse(path)) > 1]
+        nested = [path for pair in pairs.items() if max(map(len, map(parse, pair))) > 1 for path in pair]
         moved = {parse(old)[0]: parse(new)[0] for old, new in pairs.items()}
         return None if name in heads(*nested) else moved.get(name, name)
 
