@@ -95,7 +95,8 @@ class Target:
         """Whether the field may come as undecoded JSON, as far as the spec alone tells."""
         taking = [column for column in self.columns if column.path[:1] == (field,)]
         as_it_is = all(column.type in ("json", "jsonb") and len(column.path) == 1 for column in taking)
-        return bool(taking) and as_it_is and field not in self.key
+        keys = {field, *(column.name for column in taking)} & set(self.key)
+        return bool(taking) and as_it_is and not keys
 
     @property
     def first_wins(self) -> bool:

@@ -105,7 +105,8 @@ class Layout:
         taking = [slot for slot in self.slots if slot.path and slot.path[0] == field]
         if not taking:
             return self.loose or any(not slot.path for slot in self.slots)
-        return field not in self.key and all(s.shape is Shape.JSON and len(s.path) == 1 for s in taking)
+        keys = {field, *(slot.name for slot in taking)} & set(self.key)
+        return not keys and all(slot.shape is Shape.JSON and len(slot.path) == 1 for slot in taking)
 
     def slots_for(self, fields: set[str], always: Collection[str | None]) -> tuple[Slot, ...]:
         """The columns that records with these fields fill, and those that are always written; for the others the

@@ -361,3 +361,12 @@ def test_rows_are_counted_once_where_another_takes_the_place_of_one_refused(
     written = warehouse.load(*records, strategy=strategy)
     assert (written.updated, written.unchanged, len(written.refused)) == (2, 0, 1)
     assert warehouse.sql("select id, t from events order by id") == [(1, "a"), (2, "b")]
+
+
+def test_a_key_is_looked_at_whatever_field_it_comes_from(warehouse: Warehouse) -> None:
+    config: dict[str, Any] = {"columns": {"id": {"type": "jsonb", "from": "source_id"}}}
+    for _ in range(2):  # the table is made in between
+        writer = warehouse.open(**config)
+        assert not writer.opaque()("source_id")
+        writer.close()
+        warehouse.sql("create table if not exists events (id jsonb primary key)")
