@@ -272,7 +272,7 @@ class Stage:
 
     def _most(self, size: int) -> int:
         """Records of the next piece; a page is cut where the load is full, or where it would fill a load by itself."""
-        room = min(self._pace.records - self._load.read, COMMIT_BYTES // size)
+        room = min(self._pace.records - self._load.read, (COMMIT_BYTES - self._load.size) // size)
         return max(1, room if self._remaining is None else min(room, self._remaining))
 
     def _count_down(self, piece: Batch) -> None:
