@@ -39,6 +39,7 @@ def loader(warehouse: Warehouse) -> Iterator[dict[str, Any]]:
     warehouse.sql(ALL.format(database=name))
     yield {"login": ROLE, "password": "secret-word"}
     warehouse.sql(f"drop owned by {ROLE}; drop role {ROLE}")
+    warehouse.sql(f"grant connect, temporary on database {name} to public")  # as a new database has it
 
 
 def load(warehouse: Warehouse, loader: dict[str, Any]) -> None:
