@@ -19,7 +19,7 @@ from airflow_datahub.http.body import ASKED_FOR
 from airflow_datahub.http.breaker import Breaker
 from airflow_datahub.http.lanes import Lanes
 from airflow_datahub.http.rate import Rate, tightest
-from airflow_datahub.http.redirects import FOLLOWED, Trail, is_web, parsed, with_query
+from airflow_datahub.http.redirects import FOLLOWED, Trail, is_web, parsed, place, with_query
 from airflow_datahub.http.retrying import Patience, TryAgain, retry_after
 from airflow_datahub.http.stopping import unless_stopped
 from airflow_datahub.http.target import Target, target_of
@@ -153,7 +153,7 @@ class Client:
         plain = link.scheme == "http" and link.port == 80 and self._base.scheme == "https"
         if plain and link.host == self._base.host:  # written by a server that does not know of the TLS in front of it
             link = link.with_scheme("https").with_port(self._base.port)
-        if is_web(link) and link.origin() == self._base.origin():
+        if is_web(link) and place(link) == place(self._base):
             return link
         raise ConfigurationError(
             f"the API's link leads to {link.scheme}://{link.host}:{link.port} and not to {self._base.origin()}, the "

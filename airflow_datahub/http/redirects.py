@@ -29,6 +29,12 @@ def is_web(url: URL) -> bool:
     return url.scheme in ("http", "https") and bool(url.host) and url.raw_user is None and url.raw_password is None
 
 
+def place(url: URL) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port, to which credentials are bound. (A URL's own origin keeps capitals, and tells a default
+    port that is written from one that is not.)"""
+    return url.scheme, url.host, url.port
+
+
 def with_query(url: URL, pairs: Sequence[tuple[str, str]]) -> URL:
     """The address with parameters set; those of other names stay as they came."""
     names = {name for name, _ in pairs}
@@ -65,7 +71,7 @@ class Trail:
             return "which is not an address of http or https without a login"
         if here.scheme == "https" and there.scheme == "http":
             return "which is not encrypted, while the address before is"
-        if there.origin() != self._been[0].origin() and not self._anonymous:
+        if place(there) != place(self._been[0]) and not self._anonymous:
             return "another scheme, host or port; the credentials of a connection stay with its own"
         if there in self._been:
             return "where it was before: the redirects lead in a circle"

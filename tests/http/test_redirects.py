@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from yarl import URL
 
-from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.contract import Connection
+from airflow_datahub.errors import ConfigurationError, RunFailed
 from airflow_datahub.http.redirects import Trail, parsed, with_query
 from tests.hostile import Asked, Hostile, Reply, reply
 from tests.http.asking import SECRET, ask, connection, run_of
@@ -72,6 +73,19 @@ def test_five_are_followed_or_as_many_as_the_connection_says() -> None:
 def test_what_is_not_followed(start: str, location: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         Trail(URL(start), 5, anonymous=False).follow(302, location)
+
+
+@pytest.mark.parametrize("there", ["https://a.example/y", "https://a.example:443/y", "https://A.Example:0443/y", "/y"])
+@pytest.mark.parametrize("here", ["https://a.example:443/x", "https://a.example/x"])
+def test_a_port_that_goes_without_saying_may_be_said(here: str, there: str) -> None:
+    assert Trail(URL(here), 5, anonymous=False).follow(302, there).path == "/y"
+
+
+@pytest.mark.parametrize("link", ["http://api.invalid/b", "http://api.invalid:80/b", "http://API.invalid/b"])
+def test_a_link_may_leave_out_the_port_that_its_scheme_has(link: str) -> None:
+    """Where it leads is the connection's own host, which nobody finds."""
+    with pytest.raises(RunFailed, match="cannot find the host"):
+        ask(run_of(Connection("api", "http", "http://api.invalid", extra={"retries": 0})), link)
 
 
 def test_links_are_kept_as_they_came() -> None:
