@@ -112,12 +112,14 @@ def converter(field: str, to: str | None, convert: Callable[[Any], Any], require
     names, target = parse(field), parse(to or field)
     if len(names) == len(target) == 1:
         return _top_converter(names[0], target[0], field, convert, required)
-    get, put = getter(field), setter(to or field)
+    get, put, moves = getter(field), setter(to or field), names != target
 
     def change(record: Record) -> Record:
         value = get(record)
         if value is not None and value is not MISSING:
-            put(record, convert(value))
+            converted = convert(value)
+            if moves or converted is not value:
+                put(record, converted)
         elif required:
             raise absent(field)
         return record

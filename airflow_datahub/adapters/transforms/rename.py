@@ -16,7 +16,7 @@ Gives:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -59,7 +59,9 @@ class Rename(Transform):
         pairs = self._pairs()
         if all(len(parse(name)) == 1 for pair in pairs.items() for name in pair):
             return _top_level([(parse(old)[0], parse(new)[0]) for old, new in pairs.items()], self.required)
-        return _anywhere(pairs, self.required)
+        rename = _anywhere(pairs, self.required)
+        (old, *others), (new, *_) = map(parse, pairs), map(parse, pairs.values())
+        return rename if others or old[:-1] != new[:-1] or len(old) != 2 else _inside(*old, new[1], rename)
 
     def _pairs(self) -> dict[str, str]:
         return self.fields or {self.from_ or "": self.to or ""}
@@ -95,7 +97,7 @@ def _exchange(pairs: Sequence[tuple[str, str]], required: bool) -> Function:
     return rename
 
 
-def _anywhere(pairs: dict[str, str], required: bool) -> Function:
+def _anywhere(pairs: dict[str, str], required: bool) -> Callable[[Record], Record]:
     moves = [(old, getter(old), deleter(old), setter(new)) for old, new in pairs.items()]
 
     def rename(record: Record) -> Record:
@@ -110,6 +112,21 @@ def _anywhere(pairs: dict[str, str], required: bool) -> Function:
             delete(record)
         for put, value in found:
             put(record, value)
+        return record
+
+    return rename
+
+
+def _inside(field: str, old: str, new: str, otherwise: Callable[[Record], Record]) -> Function:
+    """A name in an object: the object is copied once."""
+
+    def rename(record: Record) -> Record:
+        holder = record.get(field)
+        if holder.__class__ is not dict or old not in holder:
+            return otherwise(record)
+        changed = holder.copy()
+        changed[new] = changed.pop(old)
+        record[field] = changed
         return record
 
     return rename
