@@ -16,6 +16,10 @@ from airflow_datahub.http.retrying import TryAgain
 _CARRIERS = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
 """NAT64, 6to4 and Teredo: IPv6 addresses that lead to any IPv4 address, private ones included."""
 
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "168.63.129.16/32", "3fff::/20")))
+"""Not for the internet, though Python (or the registry) says so of a part only: protocol assignments, among them the
+metadata of a cloud; the host below a machine of Azure; documentation."""
+
 
 def is_internal(address: str) -> bool:
     """Whether an IP address is private, loopback, link-local, shared (CGNAT), multicast, reserved, or hides an IPv4
@@ -25,7 +29,7 @@ def is_internal(address: str) -> bool:
         ip.ipv4_mapped or ip.is_site_local or any(ip in n for n in _CARRIERS)
     ):
         return True
-    return not ip.is_global or ip.is_multicast or ip.is_reserved
+    return not ip.is_global or ip.is_multicast or ip.is_reserved or any(ip in n for n in _SPECIAL)
 
 
 class Address(NamedTuple):

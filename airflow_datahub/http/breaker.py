@@ -58,9 +58,9 @@ class Breaker:
         """The server did its work, even where it said no."""
         with self._lock:
             self._failures = 0
-            if self._opened is None:
+            if self._opened is None or not self._trials:  # it was under way before the circuit opened
                 return
-            self._trials = max(0, self._trials - 1)
+            self._trials -= 1
             self._successes += 1
             if self._successes >= self._fuse.successes:
                 self._opened = None

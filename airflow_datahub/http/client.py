@@ -145,7 +145,7 @@ class Client:
             url = self._own(parsed(address)) if link else parsed(f"{self._target.base}/{address.lstrip('/')}")
             return with_query(url, _pairs(query)) if query else url
         except ConfigurationError as error:
-            where = f"connection {self._target.connection!r}, address {address[:80]!r}"
+            where = f"connection {self._target.connection!r}, address {self._target.masked(address)[:80]!r}"
             raise ConfigurationError(self._target.masked(f"{where}: {error}")) from None
 
     def _own(self, link: URL) -> URL:
@@ -211,11 +211,12 @@ class Client:
         except TimeoutError:
             raise TryAgain(f"no whole answer within {total:g} s") from None
         except ConfigurationError as error:
-            raise ConfigurationError(f"{shown}: {error}") from error
+            raise ConfigurationError(f"{shown}: {error}") from None  # its own text is not masked
 
     async def _follow(self, url: URL) -> Reply:
         """From redirect to redirect."""
-        trail = Trail(url, self._target.limits.redirects, self._target.signer.anonymous)
+        target = self._target
+        trail = Trail(url, target.limits.redirects, target.signer.anonymous, target.masked)
         while True:
             reply = await self._signed(url)
             if reply.status not in FOLLOWED:
@@ -246,7 +247,7 @@ class Client:
         _raise_if_unable(reply)
         if 200 <= reply.status < 300:
             return bytes(reply.body)
-        said = bytes(reply.body[:200]).decode(errors="replace")
+        said = Answer(reply.status, reply.headers, reply.body, address, self._target.masked).start(200)
         raise ConfigurationError(
             f"POST {address}: {_named(reply.status)}; no token for connection {self._target.connection!r}, check its "
             f"login, password and extra; it says {said!r}"
@@ -268,7 +269,7 @@ def _known(connection_id: str, run: Run, rate_limit: float | None) -> Known:
     known = run.kept.get(name)
     if known is None:
         target = target_of(run.connections(connection_id))
-        known = run.kept.setdefault(name, Known(target, Rate(rate_limit), Breaker(target.fuse)))
+        known = run.kept.setdefault(name, Known(target, Rate(rate_limit, target.policy.obeyed), Breaker(target.fuse)))
     assert isinstance(known, Known)
     return known
 

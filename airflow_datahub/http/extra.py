@@ -68,7 +68,7 @@ class Extra(BaseModel):
     connect_timeout: float = Field(Policy().connect, gt=0, le=300)
     """Seconds for looking up the host, and for connecting with TLS."""
     min_rate: float = Field(Policy().min_rate, ge=0)
-    """Bytes a second that a body has to come at, measured over 5 s."""
+    """Bytes a second that a body has to come at, measured over 5 s; 0: at any."""
     retries: int = Field(Policy().retries, ge=0, le=20)
     """How often a request that failed is made again."""
     retry_delay: float = Field(Policy().delay, gt=0, le=60)

@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
+MASKED = "***"
+
 
 class Mask:
     """Knows every form in which the secrets of a connection could turn up in a text. It shows none of them."""
@@ -23,7 +25,7 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         for form in self._forms:
-            text = text.replace(form, "***")
+            text = text.replace(form, MASKED)
         return text
 
 

@@ -1,7 +1,8 @@
 """How fast an API may be asked: learnt from its answers and kept by all requests of a connection in the process.
 
 The first half of a window's quota may be used as fast as we can; what is left then is spread evenly over the time to
-the window's end, so that the quota lasts and no refusal is provoked.
+the window's end, so that the quota lasts and no refusal is provoked. A quota whose window ends later than can be waited
+for is used up as fast as we can: the task comes back once there is a new one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from airflow_datahub.http.retrying import LONGEST_ASKED, seconds_until
+from airflow_datahub.http.retrying import LONGEST_ASKED, Policy, seconds_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,14 @@ class Quota:
 class Rate:
     """Says when the next request may go out; any thread may use it. It begins at `per_second`, where given."""
 
-    def __init__(self, per_second: float | None = None, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self,
+        per_second: float | None = None,
+        longest: float = Policy().obeyed,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """`longest`: the seconds that are waited in place."""
+        self._longest = longest
         self._clock = clock
         self._lock = threading.Lock()
         self._pause = 1 / per_second if per_second else 0.0
@@ -66,7 +74,8 @@ class Rate:
             return
         with self._lock:
             self._largest = max(self._largest, quota.limit or quota.left)
-            pause = Quota(quota.left, quota.seconds, self._largest).pause
+            spread = not quota.left or quota.seconds <= self._longest
+            pause = Quota(quota.left, quota.seconds, self._largest).pause if spread else 0.0
             self._pause = pause if quota.left else 0.0
             if pause:
                 self._next = max(self._next, self._clock() + pause)

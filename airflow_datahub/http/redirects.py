@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from urllib.parse import quote, unquote_plus
 
@@ -45,12 +45,14 @@ def with_query(url: URL, pairs: Sequence[tuple[str, str]]) -> URL:
 
 
 class Trail:
-    """The addresses that one request has led to. `anonymous`: it carries nothing that another host must not see."""
+    """The addresses that one request has led to. `anonymous`: it carries nothing that another host must not see.
+    `masked` takes secrets out of an error text."""
 
-    def __init__(self, start: URL, most: int, anonymous: bool):
+    def __init__(self, start: URL, most: int, anonymous: bool, masked: Callable[[str], str] = str):
         self._been = [start]
         self._most = most
         self._anonymous = anonymous
+        self._masked = masked
 
     def follow(self, status: int, location: str) -> URL:
         """The next address. Raises ConfigurationError where it may not be followed."""
@@ -81,6 +83,6 @@ class Trail:
 
     def _refused(self, status: int, location: str, reason: str) -> ConfigurationError:
         return ConfigurationError(
-            f"HTTP {status} {HTTPStatus(status).phrase}: it redirects to {location[:200]!r}, {reason}; put the right "
-            "address into the connection or `path`"
+            f"HTTP {status} {HTTPStatus(status).phrase}: it redirects to {self._masked(location)[:200]!r}, {reason}; "
+            "put the right address into the connection or `path`"
         )

@@ -134,11 +134,11 @@ class Transport:
         least, received = self._target.policy.min_rate * WINDOW, 0
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(WINDOW) as window:
+            async with asyncio.timeout(WINDOW if least else None) as window:
                 while chunk := await content.readany():
                     body.feed(chunk)
                     received += len(chunk)
-                    if received >= least:
+                    if least and received >= least:
                         received = 0
                         window.reschedule(loop.time() + WINDOW)
         except TimeoutError:
@@ -168,7 +168,9 @@ class Transport:
             reason = getattr(error.certificate_error, "verify_message", error.certificate_error)
             raise ConfigurationError(f"{where} has a certificate that is not trusted: {reason}") from error
         if isinstance(error, aiohttp.InvalidURL):
-            raise ConfigurationError(f"{url.host!r} is no address of a host (connection {self._target.connection!r})")
+            raise ConfigurationError(
+                f"{url.host!r} is no address of a host (connection {self._target.connection!r})"
+            ) from None  # that one shows the whole address, with a key that may be in it
         if isinstance(error, aiohttp.ClientConnectorError | TimeoutError):
             self._hosts.forget(str(url.raw_host))
             reason = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else "no connection in time"

@@ -27,6 +27,9 @@ from airflow_datahub.http.address import is_internal
         "::ffff:8.8.8.8",
         "64:ff9b::808:808",
         "2002:7f00:1::1",
+        "192.0.0.192",
+        "168.63.129.16",
+        "3fff::1",
     ],
 )
 def test_internal(address: str) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -182,6 +182,13 @@ def test_a_token_address_inside_is_refused_without_leave() -> None:
     with Hostile(Issuer()) as server, pytest.raises(ConfigurationError, match="internal address"):
         ask(run_of(of(server, allow_private=False)), "events")
     assert server.connections == 0
+
+
+def test_a_secret_is_not_shown_in_part() -> None:
+    secret = "ABCDEFGH" * 4
+    with Hostile(lambda _: reply("z" * 180 + secret, 400)) as server, pytest.raises(ConfigurationError) as caught:
+        ask(run_of(replace(of(server), password=secret)), "events")
+    assert "ABCD" not in str(caught.value)
 
 
 def test_no_secret_is_in_what_is_said() -> None:

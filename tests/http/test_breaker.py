@@ -114,3 +114,11 @@ def test_an_answer_that_says_no_is_no_failure(status: int) -> None:
             except Exception:
                 continue
     assert len(server.asked) == (13 if status == 429 else 7)  # a 429 is asked again in place
+
+
+def test_what_was_under_way_before_it_opened_does_not_close_it() -> None:
+    breaker = opened(Clock())
+    for _ in range(3):
+        breaker.succeeded()
+    with pytest.raises(RetryLater):
+        breaker.admit()

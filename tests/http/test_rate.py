@@ -143,3 +143,12 @@ def test_a_limited_api_is_never_made_to_refuse() -> None:
         answers = ask(run_of(given, log=Log()), *["events?limit=5"] * 9)
     assert len(answers) == 9
     assert repeated == []
+
+
+def test_a_quota_of_a_day_is_used_up_and_not_spread_over_the_day() -> None:
+    rate = Rate(clock=Clock())
+    rate.learn(left(100, 80_000, limit=1000))
+    assert [rate.reserve(300) for _ in range(3)] == [0, 0, 0]
+    given = {"x_ratelimit_limit": "1000", "x_ratelimit_remaining": "100", "x_ratelimit_reset": "80000"}
+    with Hostile(lambda _: reply({}, **given)) as server:
+        assert len(ask(run_of(connection(server.port)), "a", "b", "c")) == 3

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import traceback
+from dataclasses import replace
+
 import pytest
 from yarl import URL
 
@@ -105,3 +108,17 @@ def test_a_link_leads_to_the_connection_or_nowhere(link: str) -> None:
         assert server.connections == 0
         ask(run, f"http://127.0.0.1:{server.port}/b?cursor=%2Fx")
     assert server.asked[0].target == "/b?cursor=%2Fx"
+
+
+def said(error: BaseException) -> str:
+    """All that a log shows of it, with what caused it."""
+    return "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("location", ["http://other.example/x?key={}", "/" + "y" * 164 + "{}", "ftp://x/{}"])
+def test_a_key_that_a_redirect_repeats_is_not_shown(location: str) -> None:
+    secret = "ABCDEFGH" * 4
+    signed = connection(1, password=secret, auth="api_key", param="key", max_redirects=0)
+    with Hostile(lambda _: moved(location.format(secret))) as server, pytest.raises(ConfigurationError) as caught:
+        ask(run_of(replace(signed, port=server.port)), "a")
+    assert "ABCD" not in said(caught.value)

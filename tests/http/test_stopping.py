@@ -87,3 +87,10 @@ def test_a_body_that_drips_is_given_up_before_the_deadline(monkeypatch: pytest.M
         assert time.monotonic() - started < 10
         steady = run_of(connection(server.port, timeout=60, min_rate=10))
         assert len(ask(steady, "a")[0].body) == 1000
+
+
+def test_a_body_may_pause_where_no_rate_is_asked_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_datahub.http.transport.WINDOW", 0.1)
+    raw = reply("x" * 1000)
+    with Hostile(lambda _: [raw[:-5], 0.4, raw[-5:]]) as server:
+        assert len(ask(run_of(connection(server.port, retries=0, min_rate=0)), "a")[0].body) == 1000

@@ -216,7 +216,7 @@ class HttpApi(Source):
         from airflow_datahub.http.reading import Reading
 
         target = client.target
-        site = Site(f"{target.base}/{self.path.lstrip('/')}".partition("?")[0], target.params, run.log)
+        site = Site(f"{target.base}/{self.path.lstrip('/')}".partition("?")[0], target.params, run.log, target.masked)
         walk, reader = self.paging.walk(here.at, site), PageReader(self.records, self.paging.paths, target.limits)
 
         async def ask(position: Cursor | None) -> Fetched:

@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus, urljoin, urlsplit, urlunsplit
 
 from airflow_datahub.contract import Cursor
 from airflow_datahub.errors import ConfigurationError, StopRun
+from airflow_datahub.http.masking import MASKED
 from airflow_datahub.http.paging.loops import Seen, Watch
 from airflow_datahub.http.paging.walking import Fetched, Site, Sized, Step, Walk, not_a_position
 from airflow_datahub.paths import FieldPath
@@ -105,18 +106,20 @@ class _LinkedWalk(Walk):
             raise self._odd(link, fetched) from None
         if found.scheme not in ("http", "https") or not found.netloc:
             raise self._odd(link, fetched)
-        return urlunsplit(found._replace(query=_without(found.query, self._site.signs), fragment=""))
+        return urlunsplit(found._replace(query=self._unsigned(found.query), fragment=""))
 
     def _odd(self, link: object, fetched: Fetched) -> ConfigurationError:
         return ConfigurationError(
             f"{fetched.page.shown}: {self._paging.where()} is {str(link)[:80]!r}, not an address to go on at"
         )
 
+    def _unsigned(self, query: str) -> str:
+        """The query as it is, but for what signs a request: some APIs write a token into their links that they got in
+        a header."""
+        return "&".join(pair for pair in query.split("&") if not self._signs(*map(unquote_plus, pair.split("=", 1))))
 
-def _without(query: str, names: frozenset[str]) -> str:
-    """The query as it is, but for parameters of these names."""
-    pairs = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) not in names]
-    return "&".join(pairs)
+    def _signs(self, name: str, value: str = "") -> bool:
+        return name in self._site.signs or (value != "" and self._site.masked(value) == MASKED)
 
 
 _VALUE = r"(?:\"([^\"\\]*+(?:\\.[^\"\\]*+)*+)\"|([^\s;,\"]*+))"

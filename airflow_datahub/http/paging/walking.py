@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -49,8 +49,11 @@ class Site:
     address: str = ""
     """Of the first page, absolute and without a query: what relative links are relative to."""
     signs: frozenset[str] = frozenset()
-    """Query parameters that carry a credential; they are taken out of links before anybody keeps one."""
+    """Query parameters that carry a credential; they are taken out of links before anybody keeps one, as is each whose
+    value is a secret."""
     log: Log = field(default_factory=Silence)
+    masked: Callable[[str], str] = str
+    """Takes the connection's secrets out of a text."""
 
 
 class Walk(ABC):

@@ -128,6 +128,12 @@ def test_a_key_that_the_api_puts_into_its_links_is_not_kept() -> None:
     assert server.asked[1].query["key"] == "secret"
 
 
+def test_a_token_that_the_api_puts_into_its_links_is_not_kept() -> None:
+    with Hostile(by_link(4, "/events?at={}&access_token=t0k%2Ben&limit={}")) as server:
+        batches = read(source(paging=NEXT), server, password="t0k+en", auth="bearer")
+    assert batches[0].cursor == f"http://127.0.0.1:{server.port}/events?at=3&limit=3"
+
+
 @pytest.mark.parametrize(
     ("link", "says"),
     [
