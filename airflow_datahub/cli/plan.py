@@ -33,7 +33,8 @@ def plan(
         for name, value in stage.items():
             if value:
                 print(f"  {name}: {value}")
-        print(*(f"  note: {note}" for note in notes), sep="\n")
+        for note in notes:
+            print(f"  note: {note}")
 
 
 def _notes_on_connections(pipeline: Pipeline) -> list[str]:

@@ -16,7 +16,7 @@ from airflow_datahub.contract import CHECKPOINT_FORMAT, Checkpoint, Checkpoints,
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.engine.running import naming, stream_of
 from airflow_datahub.errors import ConfigurationError, StopRun
-from airflow_datahub.spec import Pipeline, resolve_params
+from airflow_datahub.spec import Pipeline
 from airflow_datahub.state.store import Store
 
 TRIES = 5
@@ -146,7 +146,8 @@ def _told(kept: Kept) -> dict[str, Any]:
 @contextmanager
 def standing(pipeline: Pipeline, run: Run, store: Store, actor: str) -> Iterator[Standing]:
     """Connect to where the pipeline's sink keeps its checkpoints. Raises ConfigurationError, RunFailed."""
-    values = {"params": resolve_params(pipeline, run.params), "run_id": run.run_id}
+    defaults = {name: schema["default"] for name, schema in pipeline.params.items() if "default" in schema}
+    values = {"params": defaults | dict(run.params), "run_id": run.run_id}  # of others only runs know
     with naming(pipeline.id, pipeline.load.key):
         kept = rendered(pipeline.load.sink, values).checkpoints(run)
     try:

@@ -134,7 +134,8 @@ def extra_of(connection: Connection) -> Extra:
         given = connection.extra.get(name)
         known: list[str] = list(Extra.model_fields)
         if first["type"] == "extra_forbidden":
-            raise wrong(connection, f"extra has no field {name!r}{_near(name, known)}; it knows {known}") from None
+            near = _near(name, known) or f"; it knows {known}"
+            raise wrong(connection, f"extra has no field {name!r}{near}") from None
         if name == "auth":
             raise wrong(connection, f"auth {given!r} is not one of {list(KINDS)}{_near(given, list(KINDS))}") from None
         raise wrong(connection, f"extra {name!r}: {first['msg']}") from None

@@ -173,3 +173,11 @@ def test_counters_of_another_shape_are_refused_where_they_count(call: Call, worl
         world.query(f"""update _datahub_checkpoint set counters = '{{"run": "again", "steps": {steps}}}'""")
         with pytest.raises(ConfigurationError, match=r"counters.*checkpoint set"):
             run_pipeline(load(EVENTS), run, store)
+
+
+def test_a_param_without_a_default_is_for_runs_to_give(call: Call, world: World) -> None:
+    spec = world.spec(EVENTS_ALONE.replace(", default: null", ""))
+    assert call("run", spec, "--limit", 10, "--param", "since=null").returncode == 0
+    assert shown(call, spec)["skip"] == 10
+    for act in ("set", "reset"):
+        assert call("checkpoint", act, spec).returncode == 0

@@ -56,6 +56,7 @@ def test_a_failing_test_of_a_spec_says_what_differs(tmp_path: Path) -> None:
 
 def test_plan_as_text_and_json(tmp_path: Path) -> None:
     assert "stage extract-tidy-load: extract → tidy → load" in call("plan", EVENTS, home=tmp_path).stdout
+    assert "" not in call("plan", EVENTS, home=tmp_path).stdout.splitlines()
     plan = json.loads(call("plan", EVENTS, "--json", home=tmp_path).stdout)
     assert plan["stages"][0]["retries"] == 3
 

@@ -131,7 +131,7 @@ class HttpApi(Source):
     @field_validator("path")
     @classmethod
     def _inside_the_connection(cls, path: str) -> str:
-        if "://" in path.partition("?")[0] or path.startswith("//"):
+        if _elsewhere(path):
             raise ValueError("put scheme and host into the connection; `path` is what follows them, as in /events")
         return path
 
@@ -215,8 +215,8 @@ class HttpApi(Source):
         from airflow_datahub.http.page import PageReader
         from airflow_datahub.http.reading import Reading
 
-        target = client.target
-        site = Site(f"{target.base}/{self.path.lstrip('/')}".partition("?")[0], target.params, run.log, target.masked)
+        target, path = client.target, self._path()
+        site = Site(f"{target.base}/{path.lstrip('/')}".partition("?")[0], target.params, run.log, target.masked)
         walk, reader = self.paging.walk(here.at, site), PageReader(self.records, self.paging.paths, target.limits)
 
         async def ask(position: Cursor | None) -> Fetched:
@@ -257,6 +257,15 @@ class HttpApi(Source):
         yield from ((name, _text(value)) for name, value in self.query.items() if value is not None)
         if self.mark and here.since is not None:
             yield self.mark.param, here.since
+
+    def _path(self) -> str:
+        """The path, now that its templates are filled in. Raises ConfigurationError where it is none."""
+        path: object = self.path
+        if isinstance(path, str) and not _elsewhere(path):
+            return path
+        raise ConfigurationError(
+            f"`path` became {str(path)[:80]!r}, which is no path behind the address of connection {self.connection!r}"
+        )
 
     # --- the mark
 
@@ -302,6 +311,11 @@ class HttpApi(Source):
         tracker.begin(again.since)
         run.log.warning("cursor_expired", cause=str(error), begins_again_at=again.since)
         return again
+
+
+def _elsewhere(path: str) -> bool:
+    """Whether it names a host of its own."""
+    return "://" in path.partition("?")[0] or path.startswith("//")
 
 
 def _text(value: Value) -> Any:

@@ -342,6 +342,12 @@ def test_mistakes_are_found_where_they_are(fields: dict[str, Any], where: tuple[
     assert says in first["msg"]
 
 
+@pytest.mark.parametrize("became", [None, 7, "https://x/y", "//x/y"])
+def test_what_a_template_makes_of_the_path_is_looked_at(became: Any) -> None:
+    error = failure(source().model_copy(update={"path": became}), lambda _: reply({"data": []}))
+    assert "`path` became" in str(error)
+
+
 def test_it_is_loaded_without_aiohttp() -> None:
     code = "import sys, airflow_datahub.adapters.sources.http_api; sys.exit('aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
