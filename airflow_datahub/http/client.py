@@ -130,6 +130,10 @@ class Client:
             )
             await unless_stopped(self._run.stopping, asyncio.sleep(wait))
 
+    def check(self, link: str) -> None:
+        """Raise ConfigurationError for a link that the API gave and that is not followed."""
+        self._url(link, {})
+
     def refusal(self, answer: Answer) -> ConfigurationError:
         """The error for an answer of status 4xx that no retry can cure."""
         hint = (

@@ -95,7 +95,7 @@ def _address(connection: Connection) -> SplitResult:
     if not host:
         raise wrong(connection, "has no host; put the address of the API there, as in https://api.example.com")
     if "://" not in host:
-        host = f"{connection.schema or connection.type}://{host}"
+        host = f"{_scheme(connection)}://{host}"
     url = urlsplit(host)
     if url.scheme not in ("http", "https"):
         raise wrong(connection, f"the scheme {url.scheme!r} is not http or https")
@@ -104,6 +104,17 @@ def _address(connection: Connection) -> SplitResult:
     if not url.hostname or url.query or url.fragment:
         raise wrong(connection, "the host is not an address like https://api.example.com/v1")
     return url
+
+
+def _scheme(connection: Connection) -> str:
+    scheme = connection.schema or connection.type
+    if scheme.lower() in ("http", "https"):
+        return scheme
+    raise wrong(
+        connection,
+        f"its schema is {scheme[:80]!r}, not http or https; to Airflow the path of a connection's URI is its schema: "
+        'write JSON, with the whole address as host: {"conn_type": "http", "host": "https://api.example.com/v1"}',
+    )
 
 
 def _port(connection: Connection, url: SplitResult) -> int:

@@ -37,6 +37,7 @@ def test_the_address(connection: Connection, base: str) -> None:
     [
         (http(None), "has no host"),
         (http("ftp://x"), "'ftp'"),
+        (http("api.example.com", schema="v1"), "its schema is 'v1', not http or https; to Airflow the path"),
         (http("https://me:pw@x"), "login"),
         (http("https://x?a=1"), "not an address"),
         (http("https://x:99999"), "port"),

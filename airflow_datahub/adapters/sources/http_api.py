@@ -216,7 +216,8 @@ class HttpApi(Source):
         from airflow_datahub.http.reading import Reading
 
         target, path = client.target, self._path()
-        site = Site(f"{target.base}/{path.lstrip('/')}".partition("?")[0], target.params, run.log, target.masked)
+        address = f"{target.base}/{path.lstrip('/')}".partition("?")[0]
+        site = Site(address, target.params, run.log, target.masked, client.check)
         walk, reader = self.paging.walk(here.at, site), PageReader(self.records, self.paging.paths, target.limits)
 
         async def ask(position: Cursor | None) -> Fetched:

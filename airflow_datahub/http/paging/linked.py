@@ -106,7 +106,12 @@ class _LinkedWalk(Walk):
             raise self._odd(link, fetched) from None
         if found.scheme not in ("http", "https") or not found.netloc:
             raise self._odd(link, fetched)
-        return urlunsplit(found._replace(query=self._unsigned(found.query), fragment=""))
+        address = urlunsplit(found._replace(query=self._unsigned(found.query), fragment=""))
+        try:
+            self._site.check(address)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{fetched.page.shown}: {self._paging.where()}: {error}") from None
+        return address
 
     def _odd(self, link: object, fetched: Fetched) -> ConfigurationError:
         return ConfigurationError(

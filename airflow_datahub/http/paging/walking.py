@@ -54,6 +54,8 @@ class Site:
     log: Log = field(default_factory=Silence)
     masked: Callable[[str], str] = str
     """Takes the connection's secrets out of a text."""
+    check: Callable[[str], object] = str
+    """Raises ConfigurationError for an address that is not followed: such a one is no position to keep."""
 
 
 class Walk(ABC):

@@ -152,6 +152,22 @@ def test_a_link_to_nowhere_good_is_refused(link: Any, says: str) -> None:
     assert says in str(error)
 
 
+def test_a_link_that_is_not_followed_is_no_position_to_keep() -> None:
+    kept: list[Any] = []
+
+    async def collect(server: Hostile) -> None:
+        async for batch in cast("Any", source(paging=NEXT).read(run_for(server), None)):
+            kept.append(batch.cursor)
+
+    links = {"0": "/events?at=3", "3": "http://elsewhere.example/events"}
+    with Hostile(
+        lambda asked: reply({"data": rows(0, 3), "links": {"next": links[asked.query.get("at", "0")]}})
+    ) as api:
+        with pytest.raises(ConfigurationError, match="leads to http://elsewhere"):
+            asyncio.run(collect(api))
+    assert kept == [f"http://127.0.0.1:{api.port}/events?at=3"]
+
+
 @pytest.mark.parametrize("link", [None, "", False])
 def test_no_link_is_the_end(link: Any) -> None:
     with Hostile(lambda _: reply({"data": rows(0, 3), "links": {"next": link}})) as server:
