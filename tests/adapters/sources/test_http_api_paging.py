@@ -159,12 +159,13 @@ def test_a_link_that_is_not_followed_is_no_position_to_keep() -> None:
         async for batch in cast("Any", source(paging=NEXT).read(run_for(server), None)):
             kept.append(batch.cursor)
 
-    links = {"0": "/events?at=3", "3": "http://elsewhere.example/events"}
-    with Hostile(
-        lambda asked: reply({"data": rows(0, 3), "links": {"next": links[asked.query.get("at", "0")]}})
-    ) as api:
-        with pytest.raises(ConfigurationError, match="leads to http://elsewhere"):
-            asyncio.run(collect(api))
+    def answer(asked: Asked) -> Reply:
+        start = int(asked.query.get("at", 0))
+        link = "http://elsewhere.example/events" if start else "/events?at=3"
+        return reply({"data": rows(start, start + 3), "links": {"next": link}})
+
+    with Hostile(answer) as api, pytest.raises(ConfigurationError, match="leads to http://elsewhere"):
+        asyncio.run(collect(api))
     assert kept == [f"http://127.0.0.1:{api.port}/events?at=3"]
 
 
