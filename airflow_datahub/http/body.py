@@ -33,9 +33,11 @@ def body_of(encoding: str, announced: int | None, limits: Limits) -> Plain:
     Content-Length. Raises ConfigurationError for a packing that was not asked for, or a length beyond the limits."""
     if announced is not None and announced > limits.body:
         raise ConfigurationError(f"the answer announces {announced:,} bytes; {_advice(limits.body, 'max_body')}")
-    unannounced = announced is None and limits.unannounced < limits.body
+    packing = encoding.strip().lower()
+    told = announced is not None and packing in ("", "identity")  # a packed body tells its packed length only
+    unannounced = not told and limits.unannounced < limits.body
     largest, option = (limits.unannounced, "max_unannounced") if unannounced else (limits.body, "max_body")
-    match encoding.strip().lower():
+    match packing:
         case "" | "identity":
             return Plain(largest, option)
         case "gzip" | "x-gzip":

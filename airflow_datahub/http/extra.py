@@ -81,7 +81,7 @@ class Extra(BaseModel):
     max_body: int = Field(Limits().body, gt=0)
     """Bytes of a body, unpacked."""
     max_unannounced: int = Field(Limits().unannounced, gt=0)
-    """Bytes of a body, unpacked, whose length is not announced by Content-Length."""
+    """Bytes of a body, unpacked, that is packed or whose length is not announced by Content-Length."""
     max_ratio: int = Field(Limits().ratio, gt=1)
     """How many times its packed size a body may have above 8 MiB."""
     max_headers: int = Field(Limits().headers, gt=0, le=1024 * 1024)

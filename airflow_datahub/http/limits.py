@@ -14,8 +14,8 @@ class Limits:
     body: int = 256 * MEGABYTE
     """Unpacked."""
     unannounced: int = 64 * MEGABYTE
-    """Unpacked, where no Content-Length says beforehand how long the body is: one without end would fill the memory
-    otherwise."""
+    """Unpacked, where no Content-Length says beforehand how long that is (of a packed body none does): one without end
+    would fill the memory otherwise."""
     ratio: int = 100
     """Unpacked to packed, above 8 MiB."""
     headers: int = 64 * 1024

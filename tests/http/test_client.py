@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import random
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -18,7 +20,9 @@ import pytest
 
 from airflow_datahub.contract import Connection, Run
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, RunError, RunFailed
+from airflow_datahub.http.body import body_of
 from airflow_datahub.http.client import Answer, Client
+from airflow_datahub.http.limits import Limits
 from tests.hostile import Asked, Close, Hostile, Reply, Reset, reply
 
 SECRET = "s3cr3t/key+1"
@@ -202,6 +206,14 @@ def test_a_bomb_is_refused() -> None:
     error, server = failure(reply(b"0" * (2**20 + 1)), timeout=5, max_body=2**20)
     assert "announces 1,048,577 bytes; it may have 1 MiB ('max_body'" in str(error)
     assert len(server.asked) == 1
+
+
+def test_a_bomb_below_the_ratio_is_refused_before_it_has_filled_the_memory() -> None:
+    packer, body = zlib.compressobj(9, zlib.DEFLATED, 31), body_of("gzip", 3_000_000, Limits())
+    parts = (packer.compress(random.Random(number).randbytes(700) + bytes(69_300)) for number in range(2000))
+    with pytest.raises(ConfigurationError, match=r"more than 64 MiB .*'max_unannounced'"):
+        list(map(body.feed, filter(None, parts)))
+    assert len(body.content) <= 64 * 2**20 + 1
 
 
 def test_an_unknown_encoding_is_refused() -> None:
