@@ -309,6 +309,11 @@ class Writer(ABC):
         """The work on a batch that needs no order: encoding, copying ahead."""
         return batch
 
+    def settled(self, records: Sequence[Record]) -> bool:
+        """Whether nothing about the target is decided by what the first records are, of which these are some: then the
+        first commits may be small, so that the sink starts early."""
+        return False
+
     def opaque(self) -> Opaque:
         """Tells of a top-level field whether it may come as undecoded JSON (msgspec.Raw). Another function once
         preparing a batch has changed what it tells; the same one otherwise."""

@@ -62,6 +62,16 @@ def getter(path: str) -> Callable[[Record], Any]:
             value = _child(value, name)
         return value
 
+    return get if len(names) != 2 else _getter_inside(*names)
+
+
+def _getter_inside(field: str, name: str) -> Callable[[Record], Any]:
+    """The same, short for what is most frequent: a field of an object."""
+
+    def get(record: Record) -> Any:
+        holder = record.get(field)
+        return holder.get(name, MISSING) if holder.__class__ is dict else _child(holder, name)
+
     return get
 
 
@@ -81,6 +91,19 @@ def setter(path: str) -> Callable[[Record, Any], None]:
             _assign(holder, name, child, path)
             holder = child
         _assign(holder, last, value, path)
+
+    return put if len(parents) != 1 else _setter_inside(parents[0], last, put)
+
+
+def _setter_inside(field: str, name: str, otherwise: Callable[[Record, Any], None]) -> Callable[[Record, Any], None]:
+    """The same, short for what is most frequent: a field of an object."""
+
+    def put(record: Record, value: Any) -> None:
+        holder = record.get(field)
+        if holder.__class__ is dict:
+            record[field] = {**holder, name: value}
+        else:
+            otherwise(record, value)
 
     return put
 

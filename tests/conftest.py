@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
 from tests.world import World
+
+settings.register_profile("loaded machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded machine")
 
 _numbers = itertools.count()
 

@@ -79,10 +79,11 @@ class Chain:
         origins = records if batch.origins is None else batch.origins
         if records and records[0].__class__ in (Raw, Unreadable):
             records, again = self.projection.records(records), self.projection.record
+        counters = Counters(records_in=len(records), records_out=len(records))
+        if set(map(type, records)) <= {dict}:
+            return Flow(list(records), origins, range(len(records)), counters={self.extract: counters}, again=again)
         good = [i for i, record in enumerate(records) if record.__class__ is dict]
-        counters = Counters(records_in=len(records), records_out=len(good))
-        if len(good) == len(records):
-            return Flow(list(records), origins, good, counters={self.extract: counters}, again=again)
+        counters.records_out = len(good)
         unreadable = [_unreadable(self.extract, i, r) for i, r in enumerate(records) if r.__class__ is not dict]
         rejects = set_aside(unreadable, self.on_error, counters)
         kept, kept_origins = [records[i] for i in good], [origins[i] for i in good]

@@ -53,6 +53,7 @@ class Projection:
         """Of the fields seen so far: whether every record had them."""
         self._forms = 0
         self._fast: Callable[[Any], Record] | None = None
+        self._all: Callable[[Sequence[Any]], list[Record]] = list
 
     def anew(self) -> Projection:
         """One for another thread, which leaves undecoded what this one leaves undecoded now, whatever the sink tells
@@ -66,7 +67,7 @@ class Projection:
             self._begin(takes)
         if self._fast is not None:
             try:
-                return list(map(self._fast, encoded))
+                return self._all(encoded)
             except _BROKEN:
                 pass
         return self._one_by_one(encoded)
@@ -107,15 +108,17 @@ class Projection:
         known = {name: self._known.get(name, not self._known) and name in everywhere for name in sorted(names)}
         if known != self._known and len(known) <= MOST_FIELDS and all(map(_usable, known)):
             self._known, self._forms = known, self._forms + 1
-            self._fast = self._compiled()
+            self._compile()
 
-    def _compiled(self) -> Callable[[Any], Record]:
+    def _compile(self) -> None:
         optional = [name for name, everywhere in self._known.items() if not everywhere]
         fields: list[Any] = [self._field(name, name in optional) for name in self._known]
         struct = msgspec.defstruct("Form", fields, forbid_unknown_fields=True, kw_only=True, gc=False)
         decode, as_record = msgspec.json.Decoder(struct).decode, msgspec.structs.asdict
         if not optional:
-            return lambda encoded: as_record(decode(encoded))
+            self._fast = lambda encoded: as_record(decode(encoded))
+            self._all = lambda encoded: list(map(as_record, map(decode, encoded)))
+            return
 
         def sparse(encoded: Any) -> Record:
             record = as_record(decode(encoded))
@@ -124,7 +127,7 @@ class Projection:
                     del record[name]
             return record
 
-        return sparse
+        self._fast, self._all = sparse, lambda encoded: list(map(sparse, encoded))
 
     def _field(self, name: str, optional: bool) -> tuple[Any, ...]:
         if self._opaque(name):

@@ -59,7 +59,8 @@ class Load:
 
     def add(self, flow: Flow, piece: Batch) -> None:
         """Take in what the steps made of a piece."""
-        self.positions += [self.read + position for position in flow.positions]
+        here, read = flow.positions, self.read
+        self.positions += range(read, read + len(here)) if isinstance(here, range) else [read + each for each in here]
         self.rejects += [replace(reject, position=self.read + reject.position) for reject in flow.rejects]
         self.records += flow.records
         self.origins += flow.origins
@@ -115,7 +116,7 @@ class Stage:
         self._fetched: Channel[tuple[Batch, float]] = Channel(2)
         self._prepared: Channel[tuple[Load, Batch, Any]] = Channel(1)
         """With what the worker holds and what is being committed: three, one being encoded, one copied, one written."""
-        self._pace = Pace(do.batch_size)
+        self._pace, self._paced = Pace(do.batch_size), False
         self._room = Room(FETCHED_BYTES)
         self._error: BaseException | None = None
         self._step_of_error = ""
@@ -264,11 +265,18 @@ class Stage:
             self._load.add(self._do.chain.apply(piece), piece)
             self._load.place = self._position.place
             self._count_down(piece)
+            self._set_pace()
             if self._load.read >= self._pace.records or self._load.size >= COMMIT_BYTES:
                 self._send()
             if self._remaining == 0:
                 break
         self._load.place, self._load.due = self._position.place, True
+
+    def _set_pace(self) -> None:
+        if self._load.records and not self._paced:
+            self._paced = True
+            if self._writer.settled(self._load.records):
+                self._pace.start_early()
 
     def _most(self, size: int) -> int:
         """Records of the next piece; a page is cut where the load is full, or where it would fill a load by itself."""
@@ -293,10 +301,11 @@ class Stage:
         load, self._load = self._load, Load()
         batch = Batch(load.records, None, load.origins, load.size)
         prepared = self._writer.prepare(batch)
-        if all(each.__class__ is Raw for piece in load.pieces for each in piece.records):
+        if {kind for piece in load.pieces for kind in map(type, piece.records)} <= {Raw}:
             batch.records = Remade(self._do.chain, load.pieces, len(load.records))
             load.records = []
         self._prepared.put((load, batch, prepared))
+        self._pace.sent()
 
     # --- the committer
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -33,6 +34,8 @@ Lines = list[bytes]
 
 _UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 _JSON = msgspec.json.Encoder(decimal_format="number")
+_NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
+"""NaN and the infinities in msgpack; it may be found in text, too."""
 _STRICT = json.JSONEncoder(allow_nan=False, skipkeys=True, default=lambda _: None)
 """Refuses NaN, which msgspec writes as null."""
 
@@ -275,6 +278,9 @@ def _json_fields(values: Sequence[Any]) -> list[bytes]:
 
 
 def _refuse_not_a_number(values: Sequence[Any]) -> None:
+    with suppress(OverflowError):  # a number of more than 64 bits
+        if not _NOT_FINITE.search(msgspec.msgpack.encode(values)):
+            return
     for value in values:
         if value is not None and not isinstance(value, msgspec.Raw):
             try:

@@ -205,6 +205,14 @@ def planned(target: Target, schema: str, records: Sequence[Record]) -> Layout:
     return Layout(schema, target.table, target.key, slots, missing=columns, loose=_loose(target))
 
 
+def is_declared(target: Target, records: Sequence[Record]) -> bool:
+    """Whether the types of all columns that a table for these records would get are declared."""
+    declared = {column.name for column in target.columns if column.type}
+    gathered = set[str]() if target.rest else set[str]().union(*records)
+    inferred = {*gathered, *target.key} - declared - {column.path[0] for column in target.columns if column.path}
+    return not inferred and len(declared) == len(target.columns)
+
+
 def create(session: Session, layout: Layout) -> None:
     """Create the planned table in the transaction under way."""
     parts = [_definition(layout, column) for column in layout.missing]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
 from psycopg import sql
 
-from airflow_datahub.contract import Batch, Checkpoint, Opaque, Run, Settle, Stream, Writer, Written
+from airflow_datahub.contract import Batch, Checkpoint, Opaque, Record, Run, Settle, Stream, Writer, Written
 from airflow_datahub.errors import StopRun
 from airflow_datahub.postgres import checkpoints, link, stages, tables
 from airflow_datahub.postgres.ahead import Ahead
@@ -60,6 +61,9 @@ class TableWriter(Writer):
 
     def start_over(self) -> None:
         self._into.start_over()
+
+    def settled(self, records: Sequence[Record]) -> bool:
+        return self._into.layout is not None or tables.is_declared(self._target, records)
 
     def opaque(self) -> Opaque:
         return self._into.layout.opaque if self._into.layout else self._target.opaque

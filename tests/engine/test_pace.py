@@ -43,3 +43,28 @@ def test_what_is_neither_slow_nor_full_teaches_nothing() -> None:
     pace.learn(9_999, 0.1)
     pace.learn(10_000, 1)
     assert pace.records == 10_000
+
+
+def test_an_early_start_triples_up_to_the_start_and_only_then_grows() -> None:
+    pace, sizes = Pace(10_000), []
+    pace.start_early()
+    for _ in range(5):
+        sizes.append(pace.records)
+        pace.sent()
+        pace.learn(sizes[-1], 0.1)
+    assert sizes == [1_000, 3_000, 9_000, 10_000, 12_500]
+
+
+def test_an_early_start_never_exceeds_a_small_batch_size() -> None:
+    pace = Pace(200)
+    pace.start_early()
+    assert pace.records == 200
+
+
+def test_a_slow_commit_ends_the_early_growth() -> None:
+    pace = Pace(10_000)
+    pace.start_early()
+    pace.sent()
+    pace.learn(1_000, 2.1)
+    pace.sent()
+    assert pace.records == 5_000

@@ -116,6 +116,33 @@ def test_the_ledger_counts_over_all_tries_of_a_run(lab: Lab) -> None:
     assert (row.state, row.tries) == ("success", 2)
 
 
+@pytest.mark.parametrize(
+    ("columns", "commits"),
+    [("", [6_000]), (", columns: {n: bigint}", [6_000]), (", columns: {n: bigint, s: text}", [1_000, 3_000, 2_000])],
+)
+def test_first_commits_are_small_only_where_they_decide_no_types(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, columns: str, commits: list[int]
+) -> None:
+    sizes: list[int] = []
+    prepare = TableWriter.prepare
+
+    def watched(writer: TableWriter, batch: Batch) -> Prepared:
+        sizes.append(len(batch.records))
+        return prepare(writer, batch)
+
+    monkeypatch.setattr(TableWriter, "prepare", watched)
+    text = SPEC.format(more="", count=6_000, config="page: 500", operator="set: {field: s, value: x}")
+    text = text.replace("batch_size: 20", "batch_size: 10_000").replace("strategy: append", "strategy: append" + columns)
+    lab.run(loads(text, "numbers.yaml"))
+    assert sizes == commits
+    assert lab.numbers() == list(range(6_000))
+    sizes.clear()
+    text = text.replace("count: 6000", "count: 9000")
+    lab.run(loads(text, "numbers.yaml"))
+    assert sizes == [1_000, 2_000]  # the table is there
+    assert lab.numbers() == list(range(9_000))
+
+
 def test_expectations_count_over_all_tries_of_a_run(lab: Lab) -> None:
     more = "expect: {min_records: 80}"
     with pytest.raises(RunFailed):

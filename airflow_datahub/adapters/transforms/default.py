@@ -16,7 +16,9 @@ Gives:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 from airflow_datahub.conditions.values import Constant
 from airflow_datahub.contract import Function, Record, Run, Transform
@@ -39,11 +41,12 @@ class Default(Transform):
         if len(names) == 1 and not isinstance(value, list | dict):
             return _top_level(names[0], value)
         get, put = getter(self.field), setter(self.field)
+        own: Callable[[Any], Any] = deepcopy if isinstance(value, list | dict) else lambda value: value
 
         def fill(record: Record) -> Record:
             found = get(record)
             if found is None or found is MISSING:
-                put(record, deepcopy(value))
+                put(record, own(value))
             return record
 
         return fill

@@ -74,10 +74,13 @@ def _top_level(pairs: Sequence[tuple[str, str]], required: bool) -> Function:
 
     def rename(record: Record) -> Record:
         pop = record.pop
-        for old, new in pairs:
-            value = pop(old, MISSING)
-            if value is not MISSING:
-                record[new] = value
+        try:
+            for old, new in pairs:
+                record[new] = pop(old)
+        except KeyError:
+            for old, new in pairs:  # those that are done are no longer there
+                if old in record:
+                    record[new] = pop(old)
         return record
 
     return rename
