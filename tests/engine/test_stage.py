@@ -132,7 +132,7 @@ def test_first_commits_are_small_only_where_they_decide_no_types(
 
     monkeypatch.setattr(TableWriter, "prepare", watched)
     text = SPEC.format(more="", count=6_000, config="page: 500", operator="set: {field: s, value: x}")
-    text = text.replace("batch_size: 20", "batch_size: 10_000").replace("strategy: append", "strategy: append" + columns)
+    text = text.replace("batch_size: 20", "batch_size: 10_000").replace(" append", " append" + columns)
     lab.run(loads(text, "numbers.yaml"))
     assert sizes == commits
     assert lab.numbers() == list(range(6_000))
