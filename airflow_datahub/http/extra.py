@@ -77,6 +77,8 @@ class Extra(BaseModel):
     """Seconds that a delay grows to at most."""
     max_wait: float = Field(Policy().obeyed, ge=0, le=3600)
     """Seconds that a server may ask us to wait in place; the task comes back later where it asks for more."""
+    max_total_wait: float = Field(Policy().patience, ge=0, le=86_400)
+    """Seconds that all such waits of one request may come to; beyond them the task comes back later."""
 
     max_body: int = Field(Limits().body, gt=0)
     """Bytes of a body, unpacked."""
@@ -108,6 +110,7 @@ class Extra(BaseModel):
         return Policy(
             connect=self.connect_timeout, total=self.timeout, retries=self.retries, delay=self.retry_delay,
             longest_delay=self.max_retry_delay, min_rate=self.min_rate, obeyed=self.max_wait,
+            patience=self.max_total_wait,
         )  # fmt: skip
 
     @property

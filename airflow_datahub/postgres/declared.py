@@ -82,6 +82,7 @@ class Target:
     newer_by: str | None = None
     rest: str | None = None
     evolution: Evolution = "freeze"
+    max_columns: int = 500
     shrink: bool = False
 
     @property

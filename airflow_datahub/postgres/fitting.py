@@ -9,7 +9,7 @@ from airflow_datahub.contract import Batch, Record, Refusal
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.postgres.declared import Column, Target, checked_name
 from airflow_datahub.postgres.rows import Shape, Slot
-from airflow_datahub.postgres.tables import MOST_COLUMNS, Layout, inferred, nothing
+from airflow_datahub.postgres.tables import Layout, inferred, nothing
 
 Fitted = tuple[Batch, Layout, set[str], list[Refusal]]
 
@@ -30,7 +30,7 @@ def fitted(batch: Batch, layout: Layout, target: Target) -> Fitted:
     if target.evolution == "reject":
         return batch, layout, fields, _refused(batch, unknown, "no column for field {} (evolution: reject)")
     if target.evolution == "evolve":
-        return _evolved(batch, layout, fields, unknown)
+        return _evolved(batch, layout, target.max_columns, fields, unknown)
     raise _unknown_fields(layout, unknown)
 
 
@@ -46,22 +46,22 @@ def _with_rest(record: Record, unknown: set[str], rest: str) -> Record:
     return known
 
 
-def _evolved(batch: Batch, layout: Layout, fields: set[str], unknown: set[str]) -> Fitted:
+def _evolved(batch: Batch, layout: Layout, most: int, fields: set[str], unknown: set[str]) -> Fitted:
     """A column more for each field that has a value; a field that cannot name a column is refused."""
     bad = {name for name in unknown if not _can_be_a_column(name)}
     values = {name: [record.get(name) for record in batch.records] for name in sorted(unknown - bad)}
     added = [Column(name, (name,), inferred(found)) for name, found in values.items() if not all(map(nothing, found))]
     if added:
-        layout = _with_columns(layout, added)
+        layout = _with_columns(layout, added, most)
     return batch, layout, fields, _refused(batch, bad, "field {} cannot be the name of a column")
 
 
-def _with_columns(layout: Layout, added: Sequence[Column]) -> Layout:
+def _with_columns(layout: Layout, added: Sequence[Column], most: int) -> Layout:
     count = len(layout.slots) + len(layout.passive) + len(added)
-    if count > MOST_COLUMNS:
+    if count > most:
         raise ConfigurationError(
-            f"table {layout.schema}.{layout.table} would get {count} columns, {MOST_COLUMNS} are allowed: `pick` the "
-            f"fields that matter, or gather the others in one column with `rest`"
+            f"table {layout.schema}.{layout.table} would get {count} columns, {most} are allowed (`max_columns`): "
+            f"`pick` the fields that matter, or gather the others in one column with `rest`"
         )
     slots = tuple(Slot(column.name, Shape.of(column.type or ""), column.path) for column in added)
     return replace(layout, slots=layout.slots + slots, added=(*layout.added, *added))

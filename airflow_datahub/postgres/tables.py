@@ -20,8 +20,6 @@ from airflow_datahub.postgres.connecting import Session
 from airflow_datahub.postgres.declared import FUNCTIONS, Column, Default, Target, checked_name
 from airflow_datahub.postgres.rows import Shape, Slot, values_at
 
-MOST_COLUMNS = 500
-
 _FIND = """
 select c.oid, n.nspname::text, c.relkind::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relname = %(table)s and c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -196,10 +194,10 @@ def planned(target: Target, schema: str, records: Sequence[Record]) -> Layout:
             f"batch; give it a type under columns, `{target.newer_by}: timestamptz`"
         )
     columns = tuple(_decided(target, column, records) for column in [*keys, *target.columns, *others])
-    if len(columns) > MOST_COLUMNS:
+    if len(columns) > target.max_columns:
         raise ConfigurationError(
-            f"table {target.table!r} would get {len(columns)} columns, {MOST_COLUMNS} are allowed: "
-            f"`pick` the fields that matter, or keep the record in one column with `from: $`"
+            f"table {target.table!r} would get {len(columns)} columns, {target.max_columns} are allowed "
+            f"(`max_columns`): `pick` the fields that matter, or keep the record in one column with `from: $`"
         )
     slots = tuple(Slot(column.name, Shape.of(column.type or ""), column.path) for column in columns)
     return Layout(schema, target.table, target.key, slots, missing=columns, loose=_loose(target))

@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_datahub.contract import Connection
 from airflow_datahub.errors import RetryLater, RunFailed
 from airflow_datahub.http.retrying import Patience, Policy, TryAgain, retry_after
+from airflow_datahub.http.target import target_of
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,11 @@ def test_what_the_server_asks_for_has_a_budget_of_its_own() -> None:
         patience.next_wait(TryAgain("busy", 7))
     assert caught.value.delay == 7
     assert patience.failures == 0
+
+
+def test_the_waits_of_one_request_together_are_an_option() -> None:
+    policy = target_of(Connection("api", "http", "https://x", extra={"max_total_wait": 10})).policy
+    patience = Patience(policy)
+    assert patience.next_wait(TryAgain("busy", 8)) == 8
+    with pytest.raises(RetryLater, match="waited 8 s, 3 s more"):
+        patience.next_wait(TryAgain("busy", 3))

@@ -49,6 +49,7 @@ def test_the_address(connection: Connection, base: str) -> None:
         (http(extra={"alow_private": True}), "no field 'alow_private'; did you mean 'allow_private'"),
         (http(extra={"allow_private": "perhaps"}), "extra 'allow_private'"),
         (http(extra={"timeout": 0}), "extra 'timeout'"),
+        (http(extra={"max_total_wait": 86_401}), "extra 'max_total_wait'"),
         (
             http(password=SECRET, extra={"auth": "bearer", "header": "X"}),
             "'header' belongs to auth api_key or hmac",

@@ -96,11 +96,14 @@ class Postgres(Sink):
 
     evolution: declared.Evolution = "freeze"
     """What becomes of a field that no column takes: `freeze` stops and names it, `ignore` leaves it out, `evolve` adds
-    a column of the type of the batch's values (at most 500; a later value of another type is refused with its record),
+    a column of the type of the batch's values (a later value of another type is refused with its record),
     `reject` refuses its record."""
 
     create: bool = True
     """Create the table if it is missing; update and delete never do."""
+
+    max_columns: Annotated[int, Field(ge=1, le=1600)] = 500
+    """Columns that a table may get, when it is created or by `evolution: evolve`; PostgreSQL itself takes 1,600."""
 
     shrink: bool = False
     """For replace: whether a run may leave the table empty, or with less than half of the rows that are there. Without
@@ -169,6 +172,12 @@ class Postgres(Sink):
                 )
         if self.strategy in ("update", "delete") and self.create and "create" in self.model_fields_set:
             raise ValueError(f"create has no meaning with strategy {self.strategy}, which needs rows to work on")
+        makes_columns = self.evolution == "evolve" or (self.create and self.strategy not in ("update", "delete"))
+        if "max_columns" in self.model_fields_set and not makes_columns:
+            raise ValueError(
+                f"max_columns has no meaning with strategy {self.strategy}, evolution {self.evolution} and create "
+                f"{str(self.create).lower()}: nothing here makes columns"
+            )
         if self.shrink and self.strategy != "replace":
             raise ValueError(f"shrink has no meaning with strategy {self.strategy}: it is for replace")
         return self
@@ -209,5 +218,6 @@ class Postgres(Sink):
         return declared.Target(
             connection=self.connection, schema=schema, table=table, key=self.key, strategy=self.strategy,
             columns=tuple(columns), create=self.create and self.strategy not in ("update", "delete"),
-            newer_by=self.newer_by, rest=self.rest, evolution=self.evolution, shrink=self.shrink,
+            newer_by=self.newer_by, rest=self.rest, evolution=self.evolution,
+            max_columns=self.max_columns, shrink=self.shrink,
         )  # fmt: skip

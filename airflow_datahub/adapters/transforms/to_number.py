@@ -1,6 +1,6 @@
 """Turn text into a number, exactly.
 
-Text without a point or exponent becomes a whole number of any size, other text a float. Text that is no number (`1,5`,
+Text without a point or exponent becomes a whole number, other text a float. Text that is no number (`1,5`,
 `0x1`, `nan`, empty, with spaces), that is too large (`1e999`) or has more digits than a float keeps is rejected.
 Numbers stay as they are; true and false are no numbers.
 
@@ -23,7 +23,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from airflow_datahub.conditions.numbers import decimal_of, number_of
 from airflow_datahub.conditions.values import kind_of, shown
@@ -31,8 +33,8 @@ from airflow_datahub.contract import Function, Run, Transform
 from airflow_datahub.errors import RejectRecord
 from airflow_datahub.paths import FieldPath, converter, heads
 
-_SHORT = 4300
-"""Digits that Python reads without refusing."""
+_MOST_DIGITS = 4300
+"""Python reads no whole number with more."""
 
 
 class ToNumber(Transform):
@@ -48,19 +50,22 @@ class ToNumber(Transform):
     required: bool = False
     """Reject a record in which the field is missing or null."""
 
+    max_digits: Annotated[int, Field(ge=1, le=_MOST_DIGITS)] = _MOST_DIGITS
+    """Digits that a text may have, those of an exponent among them; Python reads no whole number with more."""
+
     def carries(self, name: str) -> str | None:
         return None if name in heads(self.field, self.to or "") else name
 
     def compile(self, run: Run) -> Function:
-        convert = _to_decimal(self.field) if self.decimal else _to_number(self.field)
+        convert = (_to_decimal if self.decimal else _to_number)(self.field, self.max_digits)
         return converter(self.field, self.to, convert, self.required)
 
 
-def _to_number(field: str) -> Callable[[Any], int | float | Decimal]:
+def _to_number(field: str, most: int) -> Callable[[Any], int | float | Decimal]:
     def convert(value: Any) -> int | float | Decimal:
-        if value.__class__ is str and value.isdecimal() and value.isascii() and len(value) < _SHORT:
+        if value.__class__ is str and value.isdecimal() and value.isascii() and len(value) <= most:
             return int(value)
-        number: int | float | Decimal = _number(value, field)
+        number: int | float | Decimal = _number(value, field, most)
         if number.__class__ is Decimal and value.__class__ is str:
             raise RejectRecord(f"{field}: {shown(value)} has more digits than a float keeps; use decimal: true", field)
         return number
@@ -68,16 +73,18 @@ def _to_number(field: str) -> Callable[[Any], int | float | Decimal]:
     return convert
 
 
-def _to_decimal(field: str) -> Callable[[Any], Decimal]:
+def _to_decimal(field: str, most: int) -> Callable[[Any], Decimal]:
     def convert(value: Any) -> Decimal:
-        number = _number(value, field)
+        number = _number(value, field, most)
         return Decimal(value) if value.__class__ is str else decimal_of(number)
 
     return convert
 
 
-def _number(value: Any, field: str) -> Any:
+def _number(value: Any, field: str, most: int) -> Any:
     kind = value.__class__
+    if kind is str and len(value) > most and sum(map(str.isdecimal, value)) > most:
+        raise RejectRecord(f"{field}: {shown(value)} has more than {most:,} digits", field)
     number = number_of(value) if kind is str else value if kind in (int, float, Decimal) else None
     if number is None:
         raise RejectRecord(f"{field}: {shown(value)} ({kind_of(value)}) is not a number", field)

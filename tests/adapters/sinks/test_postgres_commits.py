@@ -245,6 +245,10 @@ def test_a_first_batch_with_too_many_or_impossible_columns(warehouse: Warehouse)
     with pytest.raises(ConfigurationError, match="longer than 63 bytes"):
         writer.prepare(Batch([{"id": 1, "x" * 64: 1}]))
     writer.close()
+    writer = warehouse.open(max_columns=2)
+    with pytest.raises(ConfigurationError, match=r"3 columns, 2 are allowed \(`max_columns`\)"):
+        writer.prepare(Batch([{"id": 1, "a": 1, "b": 1}]))
+    writer.close()
 
 
 @pytest.fixture

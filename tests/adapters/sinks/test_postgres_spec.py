@@ -81,6 +81,11 @@ def test_types_that_are_refused(written: str) -> None:
         ({"strategy": "delete", "columns": {"n": "text"}}, "column 'n' has no meaning with strategy delete"),
         ({"strategy": "delete", "create": True}, "create has no meaning with strategy delete"),
         ({"strategy": "update", "create": True}, "create has no meaning with strategy update"),
+        ({"max_columns": 0}, "greater than or equal to 1"),
+        ({"max_columns": 1601}, "less than or equal to 1600"),
+        ({"max_columns": 9, "strategy": "delete"}, "max_columns has no meaning .*: nothing here makes columns"),
+        ({"max_columns": 9, "strategy": "update"}, "max_columns has no meaning .*: nothing here makes columns"),
+        ({"max_columns": 9, "create": False}, "max_columns has no meaning .*: nothing here makes columns"),
         ({"shrink": True}, "shrink has no meaning with strategy insert"),
         ({"strategy": "upsrt"}, "upsert"),
         ({"key": []}, "key is needed for strategy insert"),
@@ -115,6 +120,7 @@ def test_what_is_refused(change: dict[str, Any], message: str) -> None:
         {"strategy": "update", "newer_by": "t", "evolution": "ignore", "create": False},
         {"strategy": "delete", "columns": {"id": {"type": "uuid", "from": "it.id"}}, "create": False},
         {"rest": "r", "columns": {"r": "jsonb"}},
+        {"max_columns": 1600}, {"strategy": "update", "evolution": "evolve", "max_columns": 9},
     ],
 )  # fmt: skip
 def test_what_has_a_meaning(change: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from airflow_datahub.errors import RejectRecord
 from tests.adapters.transforms.operators import apply
@@ -118,6 +119,23 @@ def test_a_float_is_given_only_when_exact(value: Decimal) -> None:
         assert "decimal: true" in rejected.reason  # noqa: PT017
     else:
         assert Decimal(repr(result)) == value
+
+
+def test_so_many_digits_are_read() -> None:
+    assert number("9" * 4300) == int("9" * 4300)
+    assert number("-1.50", max_digits=3) == -1.5
+    assert number(12345, max_digits=3) == 12345
+    for value, fields in (("1234", {}), ("-1.500", {}), ("1.500", {"decimal": True}), ("1e123", {})):
+        with pytest.raises(RejectRecord, match=r"n: .* has more than 3 digits$"):
+            number(value, max_digits=3, **fields)
+    with pytest.raises(RejectRecord, match="more than 4,300 digits"):
+        number("0." + "1" * 5000, decimal=True)
+
+
+@pytest.mark.parametrize("digits", [0, 4301])
+def test_python_reads_no_more_digits(digits: int) -> None:
+    with pytest.raises(ValidationError, match="max_digits"):
+        number("1", max_digits=digits)
 
 
 def test_it_writes_elsewhere() -> None:
