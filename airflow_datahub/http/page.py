@@ -64,6 +64,10 @@ class PageReader:
             page.origins = [_within(self._limits, record) for record in page.origins]
         return page
 
+    def nothing(self, answer: Answer) -> Page:
+        """A page without records, whatever the answer holds."""
+        return Page([], [None] * (len(self._paths) - 1), bytearray(), answer.shown)
+
     def _read_fast(self, answer: Answer) -> Page | None:
         if self._decoder is None:
             return None

@@ -52,6 +52,9 @@ Value = Plain | list[Plain]
 STALE = frozenset({400, 404, 410, 422})
 """With what APIs answer a cursor that they no longer know."""
 
+MISSING = frozenset({404})
+"""With what some APIs answer behind the end of a list."""
+
 
 class CursorExpired(ConfigurationError):
     """The API no longer knows the position, or it is too old to be tried."""
@@ -244,14 +247,19 @@ class HttpApi(Source):
     async def _fetch(self, client: Client, reader: Any, walk: Walk, here: _Pass, position: Cursor | None) -> Fetched:
         address, query = walk.address(position), dict(walk.query(position))
         stale = STALE if self.paging.perishable and position is not None else frozenset()
+        missing = MISSING if walk.may_be_missing(position) else frozenset()
 
         def read(answer: Answer) -> Fetched:
             if answer.status in stale:
                 raise self._unknown_cursor(answer, position) or client.refusal(answer)
+            if answer.status in missing:
+                return Fetched(reader.nothing(answer), answer.headers, missing=True)
             return Fetched(reader.read(answer), answer.headers)
 
         query = query if address else {**dict(self._query(here)), **query}
-        fetched, retries = await client.get(address or self.path, query, read, hand_over=stale)
+        fetched, retries = await client.get(address or self.path, query, read, hand_over=stale | missing)
+        if fetched.missing and position == here.at:  # no page of this read shows that the list itself is there
+            await self._fetch(client, reader, walk, here, None)
         return replace(fetched, retries=retries)
 
     def _query(self, here: _Pass) -> Iterator[tuple[str, Any]]:

@@ -30,8 +30,8 @@ class OffsetPaging(Sized):
     """The query parameter that carries the offset."""
 
     total: FieldPath | None = None
-    """Where the answer has the number of all records. Without it a page smaller than the first, or an empty one, is
-    the end."""
+    """Where the answer has the number of all records. Without it a page smaller than the first, an empty one, or
+    a 404 in its place, is the end."""
 
     @property
     def paths(self) -> list[str]:
@@ -59,8 +59,8 @@ class PagePaging(Sized):
     """The number of the first page."""
 
     pages: FieldPath | None = None
-    """Where the answer has the number of all pages. Without it a page smaller than the first, or an empty one, is the
-    end."""
+    """Where the answer has the number of all pages. Without it a page smaller than the first, an empty one, or a 404 in
+    its place, is the end."""
 
     @property
     def paths(self) -> list[str]:
@@ -123,6 +123,9 @@ class _OffsetWalk(_Counting):
             self._early(fetched, total)
         return Step(behind, count > 0 and behind < total, total)
 
+    def may_be_missing(self, position: Cursor | None) -> bool:
+        return self._paging.total is None and bool(position)
+
     def ahead(self, position: Cursor) -> Iterable[Cursor]:
         return self._spread(position + self._full, self._full) if self._full else ()
 
@@ -151,6 +154,9 @@ class _PageWalk(_Counting):
             return Step(None, False)
         self._watch.go_on(fetched.page)
         return Step(following, True)
+
+    def may_be_missing(self, position: Cursor | None) -> bool:
+        return self._paging.pages is None and self._number(position) > self._paging.start
 
     def ahead(self, position: Cursor) -> Iterable[Cursor]:
         return self._spread(position + 1, 1)

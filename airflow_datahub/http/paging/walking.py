@@ -26,6 +26,8 @@ class Fetched:
     headers: Mapping[str, str]
     """Of the answer."""
     retries: int = 0
+    missing: bool = False
+    """Whether it is an answer of status 404, taken for a page without records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class Walk(ABC):
     @abstractmethod
     def step(self, position: Cursor | None, fetched: Fetched) -> Step:
         """Read the page at a position; called page after page, in order. Raises RunError."""
+
+    def may_be_missing(self, position: Cursor | None) -> bool:
+        """Whether the page may lie behind the end, where some APIs answer 404."""
+        return False
 
     def ahead(self, position: Cursor) -> Iterable[Cursor]:
         """The positions that probably follow this one, where they can be known before its page has come."""

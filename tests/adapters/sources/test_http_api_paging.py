@@ -415,3 +415,47 @@ def test_a_broken_twin_is_noticed(
     monkeypatch.setattr("airflow_datahub.http.reading.Reading", twin)
     with pytest.raises(AssertionError):
         check()
+
+
+# --- a 404 behind the end
+
+
+def gone_behind(count: int) -> Callable[[Asked], Reply]:
+    """Pages of three by offset or number; behind the last there is nothing but a 404."""
+
+    def answer(asked: Asked) -> Reply:
+        first = int(asked.query.get("offset", 0)) or 3 * (int(asked.query.get("page", 1)) - 1)
+        return reply({"data": rows(first, min(first + 3, count))}) if first < count else reply("no such page", 404)
+
+    return answer
+
+
+@pytest.mark.parametrize("paging", [OFFSET, PAGE])
+@pytest.mark.parametrize("concurrency", [1, 5])
+def test_a_404_behind_pages_with_records_is_the_end(paging: dict[str, Any], concurrency: int) -> None:
+    with Hostile(gone_behind(6)) as server:
+        batches, error = together(server, source(paging=paging), concurrency)
+    assert (ids(batches), error) == (list(range(6)), None)
+
+
+@pytest.mark.parametrize(("paging", "behind"), [(OFFSET, 6), (PAGE, 3)])
+def test_a_404_where_the_last_run_ended_is_the_end_while_the_list_is_there(paging: dict[str, Any], behind: int) -> None:
+    with Hostile(gone_behind(6)) as server:
+        assert ids(read(source(paging=paging), server, behind)) == []
+        server.answer = gone_behind(8)
+        assert ids(read(source(paging=paging), server, behind)) == [6, 7]
+    assert "HTTP 404" in str(failure(source(paging=paging), gone_behind(0), behind))
+
+
+@pytest.mark.parametrize("paging", [OFFSET, PAGE])
+def test_a_404_on_the_first_page_is_an_error(paging: dict[str, Any]) -> None:
+    assert "HTTP 404" in str(failure(source(paging=paging), gone_behind(0)))
+
+
+@pytest.mark.parametrize("paging", [{**OFFSET, "total": "total"}, {**PAGE, "pages": "total"}])
+def test_a_404_before_the_end_that_the_api_tells_is_an_error(paging: dict[str, Any]) -> None:
+    def answer(asked: Asked) -> Reply:
+        later = "0" != asked.query.get("offset", "0") or "1" != asked.query.get("page", "1")
+        return reply("no such page", 404) if later else reply({"data": rows(0, 3), "total": 9})
+
+    assert "HTTP 404" in str(failure(source(paging=paging), answer))
