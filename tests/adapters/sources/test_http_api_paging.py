@@ -455,7 +455,7 @@ def test_a_404_on_the_first_page_is_an_error(paging: dict[str, Any]) -> None:
 @pytest.mark.parametrize("paging", [{**OFFSET, "total": "total"}, {**PAGE, "pages": "total"}])
 def test_a_404_before_the_end_that_the_api_tells_is_an_error(paging: dict[str, Any]) -> None:
     def answer(asked: Asked) -> Reply:
-        later = "0" != asked.query.get("offset", "0") or "1" != asked.query.get("page", "1")
+        later = asked.query.get("offset", "0") != "0" or asked.query.get("page", "1") != "1"
         return reply("no such page", 404) if later else reply({"data": rows(0, 3), "total": 9})
 
     assert "HTTP 404" in str(failure(source(paging=paging), answer))
