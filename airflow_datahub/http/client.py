@@ -297,6 +297,8 @@ def _text(value: Any) -> str:
 
 
 def _worth_reading(status: int) -> bool:
+    if status == HTTPStatus.NO_CONTENT:
+        return False  # it has no body, whatever its headers say of one
     return status < 300 or (400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 import msgspec
@@ -56,6 +57,8 @@ class PageReader:
     def read(self, answer: Answer) -> Page:
         """Raises TryAgain for JSON that ends early or is broken beyond single records, ConfigurationError for what is
         not JSON or holds no list at the path."""
+        if answer.status == HTTPStatus.NO_CONTENT:
+            return self.nothing(answer)
         if answer.body.startswith(MARK):
             del answer.body[: len(MARK)]
         page = self._read_fast(answer)

@@ -114,7 +114,8 @@ class _OffsetWalk(_Counting):
         return self._paging.sized({self._paging.param: position or 0})
 
     def step(self, position: Cursor | None, fetched: Fetched) -> Step:
-        total = count_at(fetched.page, 0, "paging.total", self._paging.total)
+        told = count_at(fetched.page, 0, "paging.total", self._paging.total)
+        total = self._end if told is None else told
         last, count = self._look(fetched, total), len(fetched.page.origins)
         behind = (position or 0) + count
         if total is None:
@@ -142,7 +143,7 @@ class _PageWalk(_Counting):
 
     def step(self, position: Cursor | None, fetched: Fetched) -> Step:
         pages = count_at(fetched.page, 0, "paging.pages", self._paging.pages)
-        end = None if pages is None else pages + self._paging.start
+        end = self._end if pages is None else pages + self._paging.start
         if fetched.page.origins:
             self._sizes.add(self._before)
         last = self._look(fetched, end)

@@ -459,3 +459,45 @@ def test_a_404_before_the_end_that_the_api_tells_is_an_error(paging: dict[str, A
         return reply("no such page", 404) if later else reply({"data": rows(0, 3), "total": 9})
 
     assert "HTTP 404" in str(failure(source(paging=paging), answer))
+
+
+# --- a 204
+
+
+@pytest.mark.parametrize(
+    "paging",
+    [
+        {"type": "none"},
+        {**OFFSET, "total": "total"},
+        PAGE,
+        LINK,
+        NEXT,
+        {"type": "cursor", "next": "next", "more": "more", "limit": 3},
+    ],
+    ids=lambda paging: paging["type"],
+)
+@pytest.mark.parametrize("headers", [b"", b"content-encoding: gzip\r\n"])
+def test_no_content_is_an_empty_page(paging: dict[str, Any], headers: bytes) -> None:
+    with Hostile(lambda _: b"HTTP/1.1 204 No Content\r\n" + headers + b"\r\n") as server:
+        assert ids(read(source(paging=paging), server)) == []
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("paging", "came", "behind"),
+    [({**OFFSET, "total": "total"}, [0, 1, 2], 3), ({**PAGE, "pages": "pages"}, [0, 1, 2, 6, 7, 8], None)],
+    ids=["offset", "page"],
+)
+def test_no_content_does_not_undo_what_the_api_told_of_its_end(
+    paging: dict[str, Any], came: list[int], behind: int | None
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        first = int(asked.query.get("offset", 0)) or 3 * (int(asked.query.get("page", 1)) - 1)
+        told = reply({"data": rows(first, first + 3), "total": 9, "pages": 3})
+        return b"HTTP/1.1 204 No Content\r\n\r\n" if first == 3 else told
+
+    with Hostile(answer) as server:
+        batches = read(source(paging=paging), server)
+    assert ids(batches) == came
+    assert batches[-1].cursor == behind
+    assert batches[-1].total == (9 if behind else None)
