@@ -279,9 +279,10 @@ class Transform(Adapter):
         """The function of one record, pure over the record and the run's constants."""
         raise NotImplementedError
 
-    def carries(self, name: str) -> str | None:
-        """The name that a top-level field has behind this operator, where the operator passes it on, replaces it or
-        drops it without looking into it; None where it may look. A field that nobody looks into is never decoded."""
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The path behind this operator of what is at the path `names`, a field or a field of one, where the operator
+        passes it on, replaces it or drops it without looking into it; None where it may look. What nobody looks into is
+        never decoded."""
         return None
 
 

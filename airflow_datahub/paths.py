@@ -44,9 +44,16 @@ FieldPath = Annotated[str, Field(min_length=1), AfterValidator(_checked)]
 """A field of a model that holds a path."""
 
 
-def heads(*paths: str) -> frozenset[str]:
-    """The top-level fields that these paths begin in."""
-    return frozenset(parse(path)[0] for path in paths if path)
+def looked_into(names: tuple[str, ...], *paths: str) -> bool:
+    """Whether one of the paths leads into what is at `names`, so that who walks it must know what that is."""
+    ways = [parse(path) for path in paths]
+    return any(len(way) > len(names) and way[: len(names)] == names for way in ways)
+
+
+def read_by(names: tuple[str, ...], *paths: str) -> bool:
+    """Whether who reads what is at the paths also reads something of what is at `names`."""
+    ways = [parse(path) for path in paths]
+    return looked_into(names, *paths) or any(names[: len(way)] == way for way in ways)
 
 
 def getter(path: str) -> Callable[[Record], Any]:

@@ -25,7 +25,7 @@ from airflow_datahub.conditions.comparators import COMPARATORS, Place, Test, ali
 from airflow_datahub.conditions.patterns import Glob, Regex
 from airflow_datahub.conditions.values import Constant, Kind, is_number, kind_of, shown
 from airflow_datahub.contract import Record
-from airflow_datahub.paths import MISSING, FieldPath, getter, heads, parse
+from airflow_datahub.paths import MISSING, FieldPath, getter, parse
 
 Check = Callable[[Record], bool]
 """A compiled condition. Raises RejectRecord for a record that it cannot judge."""
@@ -152,8 +152,8 @@ class Comparison(BaseModel):
         return {name: value for name, value in handler(self).items() if name not in hidden}
 
     def fields(self) -> frozenset[str]:
-        """The top-level field that it looks at."""
-        return heads(self.field)
+        """The path that it looks at."""
+        return frozenset({self.field})
 
     def compile(self) -> Check:
         """The function of one record."""

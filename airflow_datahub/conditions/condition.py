@@ -45,7 +45,7 @@ class Cel(RootModel[Annotated[str, AfterValidator(_checked)]]):
     model_config = ConfigDict(frozen=True)
 
     def fields(self) -> None:
-        """It may look at any field."""
+        """It may look anywhere."""
 
     def compile(self) -> Check:
         """The function of one record."""
@@ -69,7 +69,7 @@ class AllOf(BaseModel):
     """The conditions, tried in order up to the first that fails."""
 
     def fields(self) -> frozenset[str] | None:
-        """The top-level fields that it looks at; None: any."""
+        """The paths that it looks at; None: any."""
         return _united(self.all)
 
     def compile(self) -> Check:
@@ -87,7 +87,7 @@ class AnyOf(BaseModel):
     """The conditions, tried in order up to the first that holds."""
 
     def fields(self) -> frozenset[str] | None:
-        """The top-level fields that it looks at; None: any."""
+        """The paths that it looks at; None: any."""
         return _united(self.any)
 
     def compile(self) -> Check:
@@ -105,7 +105,7 @@ class Not(BaseModel):
     """The condition that must not hold."""
 
     def fields(self) -> frozenset[str] | None:
-        """The top-level fields that it looks at; None: any."""
+        """The paths that it looks at; None: any."""
         return self.not_.fields()
 
     def compile(self) -> Check:

@@ -177,15 +177,15 @@ def compiled(
     return Chain(pipeline.extract.key, pipeline.extract.on_error, compiled_steps, projection)
 
 
-def _carried(steps: Sequence[TransformStep], name: str | None) -> str | None:
-    """The name that a field has behind all steps; None where one of them may look into it."""
+def _carried(steps: Sequence[TransformStep], names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The path behind all steps of what is at `names`; None where one of them may look into it."""
     for step in steps:
         for operator in step.operators:
-            before = name
-            name = None if name in (None, _ERRORS) else operator.transform.carries(name)
-            if name != before and (operator.on_error or step.on_error) == "flag":
+            before = names
+            names = None if names is None or names[0] == _ERRORS else operator.transform.carries(names)
+            if names != before and (operator.on_error or step.on_error) == "flag":
                 return None  # a record that the operator cannot serve goes on with the old name
-    return name
+    return names
 
 
 def _compiled_step(step: TransformStep, run: Run, values: dict[str, Any]) -> CompiledStep:

@@ -1,56 +1,59 @@
 """Decodes records only as far as anybody looks into them.
 
 A field that no step looks into and that the sink takes as JSON stays the bytes that came: it costs nothing to decode,
-to keep and to encode again. Such a record is first read into a struct made for the keys that its source uses;
-a record of another form, or one that is broken, goes by itself through the exact way and costs only itself.
+to keep and to encode again. The same holds for the fields of a field that steps look into. Such a record is first read
+into a struct made for the keys that its source uses; a record of another form, or one that is broken, goes by itself
+through the exact way and costs only itself.
 """
 
 from __future__ import annotations
 
 import json
-import keyword
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from airflow_datahub.contract import Opaque, Record, Unreadable, nothing_opaque
+from airflow_datahub.engine.form import Form
 
-ABSENT = msgspec.Raw()
-"""Stands in a struct where a record lacks an undecoded field."""
-
-MOST_FIELDS = 200
+MOST_NAMES = 10_000
+"""Remembered; a source may make names up."""
+MOST_LEVELS = 64
+"""Levels of a record in which something undecoded may lie."""
 MOST_FORMS = 20
 """Sources whose records never look alike stay with the exact way."""
 
 _BROKEN = (ValueError, RecursionError, TypeError)
 """TypeError: what is no JSON at all, such as a record that the source has refused."""
 
+_ANY_OTHER = ""
+"""A name that no path can lead to: it stands for every field that no step names."""
+
 _value = msgspec.json.Decoder().decode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-
-Carries = Callable[[str], str | None]
-"""Tells the name that a field has behind all steps; None where one of them looks into it."""
+Names = tuple[str, ...]
+Carries = Callable[[Names], Names | None]
+"""Tells the path behind all steps of what is at a path; None where one of them looks into it."""
 
 
 class Projection:
     """Decodes the records of one source. `ask` asks the sink which fields it takes undecoded."""
 
-    def __init__(self, ask: Callable[[], Opaque] = lambda: nothing_opaque, carries: Carries = lambda name: name):
+    def __init__(self, ask: Callable[[], Opaque] = lambda: nothing_opaque, carries: Carries = lambda names: names):
         self._ask, self._carries = ask, carries
         self._takes: Opaque = nothing_opaque
         self._begin(nothing_opaque)
 
     def _begin(self, takes: Opaque) -> None:
-        def unread(name: str) -> bool:
-            behind = self._carries(name)
-            return behind is not None and takes(behind)
+        def opaque(names: Names) -> bool:
+            behind = self._carries(names)
+            return behind is not None and takes(behind[0])
 
-        self._takes, self._opaque = takes, cache(unread)
-        self._known: dict[str, bool] = {}
-        """Of the fields seen so far: whether every record had them."""
+        self._takes, self._opaque = takes, lru_cache(MOST_NAMES)(opaque)
+        self._form = Form((), self._opaque)
         self._forms = 0
         self._fast: Callable[[Any], Record] | None = None
         self._all: Callable[[Sequence[Any]], list[Record]] = list
@@ -90,58 +93,34 @@ class Projection:
         self._learn(odd if self._fast else records)
         return records
 
-    def _exactly(self, encoded: Any) -> Record:
+    def _exactly(self, encoded: Any, names: Names = ()) -> Record:
         record: Record = _members(encoded)
-        opaque = self._opaque
         for name, value in record.items():
-            if not opaque(name):
-                record[name] = _value(value)
+            path = (*names, name)
+            if self._opaque(path):
+                continue
+            opened = not names and self._opaque((name, _ANY_OTHER)) and memoryview(value)[:1] == b"{"
+            record[name] = self._exactly(value, path) if opened else _value(value)
         return record
 
     def _learn(self, records: Iterable[Any]) -> None:
-        """Make a struct that takes these forms too; a field that only some records have is optional."""
-        forms = {frozenset(record) for record in records if record.__class__ is dict}
-        if not forms or self._forms > MOST_FORMS:
-            return
-        names = set(self._known).union(*forms)
-        everywhere = frozenset.intersection(*forms)
-        known = {name: self._known.get(name, not self._known) and name in everywhere for name in sorted(names)}
-        if known != self._known and len(known) <= MOST_FIELDS and all(map(_usable, known)):
-            self._known, self._forms = known, self._forms + 1
-            self._compile()
-
-    def _compile(self) -> None:
-        optional = [name for name, everywhere in self._known.items() if not everywhere]
-        fields: list[Any] = [self._field(name, name in optional) for name in self._known]
-        struct = msgspec.defstruct("Form", fields, forbid_unknown_fields=True, kw_only=True, gc=False)
-        decode, as_record = msgspec.json.Decoder(struct).decode, msgspec.structs.asdict
-        if not optional:
+        """Take these forms, too."""
+        found = [record for record in records if record.__class__ is dict]
+        if found and self._forms <= MOST_FORMS and self._form.learn(found):
+            self._forms += 1
+            decode, as_record = msgspec.json.Decoder(self._form.struct).decode, self._form.as_record
             self._fast = lambda encoded: as_record(decode(encoded))
             self._all = lambda encoded: list(map(as_record, map(decode, encoded)))
-            return
-
-        def sparse(encoded: Any) -> Record:
-            record = as_record(decode(encoded))
-            for name in optional:
-                if record[name] is msgspec.UNSET or record[name] is ABSENT:
-                    del record[name]
-            return record
-
-        self._fast, self._all = sparse, lambda encoded: list(map(sparse, encoded))
-
-    def _field(self, name: str, optional: bool) -> tuple[Any, ...]:
-        if self._opaque(name):
-            return (name, msgspec.Raw, ABSENT) if optional else (name, msgspec.Raw)
-        return (name, Any, msgspec.UNSET) if optional else (name, Any)
 
 
-def decoded(record: Any) -> Any:
+def decoded(value: Any, levels: int = MOST_LEVELS) -> Any:
     """A record with nothing undecoded left in it, for a person or for the store."""
-    if record.__class__ is msgspec.Raw:
-        return _readable(record)
-    if record.__class__ is not dict or not any(value.__class__ is msgspec.Raw for value in record.values()):
-        return record
-    return {name: _readable(v) if v.__class__ is msgspec.Raw else v for name, v in record.items()}
+    kind = value.__class__
+    if kind is msgspec.Raw:
+        return _readable(value)
+    if levels and kind is dict:
+        return {name: decoded(each, levels - 1) for name, each in value.items()}
+    return [decoded(each, levels - 1) for each in value] if levels and kind is list else value
 
 
 def _readable(encoded: msgspec.Raw) -> Any:
@@ -149,11 +128,6 @@ def _readable(encoded: msgspec.Raw) -> Any:
         return _value(encoded)
     except _BROKEN:
         return bytes(encoded).decode(errors="backslashreplace")
-
-
-def _usable(name: str) -> bool:
-    """Whether a struct can have a field of that name."""
-    return name.isidentifier() and not name.startswith("_") and not keyword.iskeyword(name)
 
 
 def _otherwise(encoded: Any) -> Any:

@@ -77,6 +77,51 @@ def test_projected_and_then_decoded_is_what_it_was(pages: list[list[dict[str, An
         assert list(map(decoded, projection.records(encoded(*page)))) == page
 
 
+def untouched(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Behind a step that reads p.a."""
+    return None if names in (("p",), ("p", "a")) else names
+
+
+def test_of_an_object_that_is_looked_into_only_what_is_looked_at_is_decoded() -> None:
+    takes = "p".__eq__
+    projection = Projection(lambda: takes, untouched)
+    page = encoded(
+        b'{"id": 1, "p": {"a": [1], "b": { "x" : 1.50 }, "c": "\\u00e9"}}', b'{"id": 2, "p": {"a": 2, "c": 1}}'
+    )
+    for _ in range(3):
+        first, second = projection.records(page)
+        assert (first["id"], first["p"]["a"], second["p"]["a"]) == (1, [1], 2)
+        assert (bytes(first["p"]["b"]), bytes(first["p"]["c"])) == (b'{ "x" : 1.50 }', b'"\\u00e9"')
+        assert second["p"].keys() == {"a", "c"}
+        assert decoded(first) == {"id": 1, "p": {"a": [1], "b": {"x": 1.5}, "c": "é"}}
+
+
+@pytest.mark.parametrize("odd", [None, 3, "s", [{"a": 1}], {}, {"a": 1}, {"b": 1}, {"a": 1, "b": 2, "no name": 3}])
+def test_a_field_may_hold_something_other_than_the_objects_before(odd: Any) -> None:
+    takes = "p".__eq__
+    projection = Projection(lambda: takes, untouched)
+    for _ in range(3):
+        assert list(map(decoded, projection.records(encoded({"p": {"a": 1, "b": 2}}, {"p": odd}, {})))) == [
+            {"p": {"a": 1, "b": 2}}, {"p": odd}, {},
+        ]  # fmt: skip
+
+
+def test_names_that_a_source_makes_up_inside_a_field_end_its_form_and_nothing_else() -> None:
+    takes = "p".__eq__
+    projection = Projection(lambda: takes, untouched)
+    for start in range(0, 1_000, 100):
+        page = [{"id": n, "p": {"a": n, f"k{n}": n}} for n in range(start, start + 100)]
+        assert list(map(decoded, projection.records(encoded(*page)))) == page
+
+
+@given(st.lists(st.lists(records | st.fixed_dictionaries({"p": records}), max_size=4), max_size=4))
+def test_projected_inside_a_field_and_then_decoded_is_what_it_was(pages: list[list[dict[str, Any]]]) -> None:
+    takes = {"p", "a b"}.__contains__
+    projection = Projection(lambda: takes, lambda names: None if names in (("p",), ("p", "id")) else names)
+    for page in pages * 2:
+        assert list(map(decoded, projection.records(encoded(*page)))) == page
+
+
 @pytest.mark.parametrize("value", [b"\xff", b'"\xff"'])
 def test_bytes_that_are_no_text_are_shown_as_far_as_they_can_be(value: bytes) -> None:
     assert decoded({"p": msgspec.Raw(value)})["p"] == value.decode(errors="backslashreplace")

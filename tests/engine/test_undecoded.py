@@ -9,6 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from airflow_datahub.contract import Batch, Connection, Run, nothing_opaque
@@ -16,6 +18,7 @@ from airflow_datahub.engine import run_pipeline
 from airflow_datahub.engine.chain import compiled
 from airflow_datahub.engine.projection import decoded
 from airflow_datahub.environment import connection as from_environment
+from airflow_datahub.errors import SpecError
 from airflow_datahub.spec import loads
 from airflow_datahub.state.store import RejectRow, Store
 
@@ -105,3 +108,48 @@ def test_operators_do_the_same_whatever_the_sink_takes_undecoded(operators: list
 
 def any_field(name: str) -> bool:
     return True
+
+
+PATHS = st.sampled_from(["a", "b", "c", "a.a", "a.b", "a.c", "b.a", "b.b", "a.b.c", "a.b.0", "b.0"])
+LEAVES = st.none() | st.integers(0, 3) | st.sampled_from(["1", "x", "2024-01-15", "", "\n"])
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.dictionaries(st.sampled_from("abc"), inner) | st.lists(inner, max_size=2), max_leaves=6
+)
+PAGES = st.lists(st.lists(st.dictionaries(st.sampled_from("abcd"), VALUES), min_size=1, max_size=4), max_size=4)
+ON_ERROR = st.sampled_from(["reject", "flag", "drop"])
+OPERATORS = st.one_of(
+    st.tuples(st.just("rename"), st.fixed_dictionaries({"from": PATHS, "to": PATHS, "required": st.booleans()})),
+    st.tuples(st.just("rename"), st.fixed_dictionaries({"fields": st.dictionaries(PATHS, PATHS, min_size=2)})),
+    st.tuples(st.sampled_from(["default", "set"]), st.fixed_dictionaries({"field": PATHS, "value": LEAVES})),
+    st.tuples(st.just("remove"), st.fixed_dictionaries({"field": PATHS, "required": st.booleans()})),
+    st.tuples(st.sampled_from(["omit", "pick"]), st.fixed_dictionaries({"fields": st.lists(PATHS, min_size=1)})),
+    st.tuples(st.sampled_from(["to_number", "parse_date"]), st.fixed_dictionaries({"field": PATHS, "to": PATHS})),
+    st.tuples(
+        st.just("filter"), st.fixed_dictionaries({"keep": st.fixed_dictionaries({"field": PATHS, "ne": LEAVES})})
+    ),
+)
+
+
+@settings(max_examples=300)
+@given(PAGES, st.lists(st.tuples(OPERATORS, ON_ERROR), max_size=3), st.sets(st.sampled_from("abcd")))
+def test_any_operators_do_the_same_whatever_the_sink_takes_undecoded(
+    pages: list[list[dict[str, Any]]], operators: list[tuple[tuple[str, dict[str, Any]], str]], takes: set[str]
+) -> None:
+    steps = [
+        {"key": "extract", "type": "extract", "adapter": "inline", "config": {"rows": []}},
+        {"key": "tidy", "type": "transform", "operators": [{n: {**c, "on_error": e}} for (n, c), e in operators]},
+        {"key": "load", "type": "load", "adapter": "stdout", "config": {}},
+    ]
+    try:
+        pipeline = loads(json.dumps({"version": 1, "steps": steps}), "pages.yaml")
+    except SpecError:
+        assume(False)
+    run = Run(pipeline="pages", run_id="r")
+    asked = takes.__contains__
+    opaque, plain = compiled(pipeline, run, {}, lambda: asked), compiled(pipeline, run, {}, lambda: nothing_opaque)
+    for page in pages * 2:  # the second time through structs that know every form
+        batch = Batch([Raw(json.dumps(record).encode()) for record in page])
+        some, full = opaque.apply(batch), plain.apply(batch)
+        assert list(map(decoded, some.records)) == full.records
+        assert some.rejects == full.rejects
+        assert all(decoded(value) == value for each in some.records for n, value in each.items() if n not in takes)

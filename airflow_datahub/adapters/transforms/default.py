@@ -22,7 +22,7 @@ from typing import Any
 
 from airflow_datahub.conditions.values import Constant
 from airflow_datahub.contract import Function, Record, Run, Transform
-from airflow_datahub.paths import MISSING, FieldPath, getter, heads, parse, setter
+from airflow_datahub.paths import MISSING, FieldPath, getter, parse, read_by, setter
 
 
 class Default(Transform):
@@ -32,8 +32,8 @@ class Default(Transform):
     value: Constant
     """The value: any JSON. A list or an object is copied into each record."""
 
-    def carries(self, name: str) -> str | None:
-        return None if name in heads(self.field) else name
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        return None if read_by(names, self.field) else names
 
     def compile(self, run: Run) -> Function:
         value = self.value

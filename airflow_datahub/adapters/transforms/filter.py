@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from airflow_datahub.conditions.condition import Condition
 from airflow_datahub.contract import Function, Run, Transform
+from airflow_datahub.paths import read_by
 
 
 class Filter(Transform):
@@ -33,10 +34,10 @@ class Filter(Transform):
             raise PydanticCustomError("filter", "takes `keep` or `drop`, one of them")
         return self
 
-    def carries(self, name: str) -> str | None:
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
         condition = self.keep or self.drop
         seen = condition.fields() if condition else None
-        return None if seen is None or name in seen else name
+        return None if seen is None or read_by(names, *seen) else names
 
     def compile(self, run: Run) -> Function:
         if self.keep is not None:

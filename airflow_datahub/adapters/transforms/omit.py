@@ -17,16 +17,15 @@ from typing import Annotated
 from pydantic import Field
 
 from airflow_datahub.contract import Function, Record, Run, Transform
-from airflow_datahub.paths import FieldPath, deleter, heads, parse
+from airflow_datahub.paths import FieldPath, deleter, looked_into
 
 
 class Omit(Transform):
     fields: Annotated[list[FieldPath], Field(min_length=1)]
     """The fields that are left out, one after another; one that is missing is no mistake."""
 
-    def carries(self, name: str) -> str | None:
-        nested = [path for path in self.fields if len(parse(path)) > 1]
-        return None if name in heads(*nested) else name
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        return None if looked_into(names, *self.fields) else names
 
     def compile(self, run: Run) -> Function:
         deletions = [deleter(path) for path in self.fields]

@@ -33,7 +33,7 @@ from pydantic_core import PydanticCustomError
 from airflow_datahub.conditions.values import canonical, kind_of, shown
 from airflow_datahub.contract import Function, Run, Transform
 from airflow_datahub.errors import RejectRecord
-from airflow_datahub.paths import FieldPath, converter, heads
+from airflow_datahub.paths import FieldPath, converter, looked_into, read_by
 
 _SECONDS_BELOW, _MILLISECONDS_BELOW, _MICROSECONDS_BELOW = 10**11, 10**14, 10**17
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -92,8 +92,8 @@ class ParseDate(Transform):
     required: bool = False
     """Reject a record in which the field is missing or null."""
 
-    def carries(self, name: str) -> str | None:
-        return None if name in heads(self.field, self.to or "") else name
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        return None if read_by(names, self.field) or looked_into(names, self.to or self.field) else names
 
     def compile(self, run: Run) -> Function:
         local = _local(self.field, self.timezone)

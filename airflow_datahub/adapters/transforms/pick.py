@@ -20,7 +20,7 @@ from pydantic import Field
 
 from airflow_datahub.contract import Function, Record, Run, Transform
 from airflow_datahub.errors import RejectRecord
-from airflow_datahub.paths import MISSING, FieldPath, getter, heads, parse, setter
+from airflow_datahub.paths import MISSING, FieldPath, getter, looked_into, parse, setter
 
 
 class Pick(Transform):
@@ -30,9 +30,8 @@ class Pick(Transform):
     required: bool = False
     """Reject a record in which one of the fields is missing."""
 
-    def carries(self, name: str) -> str | None:
-        nested = [path for path in self.fields if len(parse(path)) > 1]
-        return None if name in heads(*nested) else name
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        return None if looked_into(names, *self.fields) else names
 
     def compile(self, run: Run) -> Function:
         names = [parse(path) for path in self.fields]

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from airflow_datahub.contract import Function, Record, Run, Transform
 from airflow_datahub.errors import RejectRecord
-from airflow_datahub.paths import MISSING, FieldPath, deleter, getter, heads, parse
+from airflow_datahub.paths import MISSING, FieldPath, deleter, getter, looked_into, parse
 
 
 class Remove(Transform):
@@ -40,9 +40,8 @@ class Remove(Transform):
             raise PydanticCustomError("remove", "takes `field` or `fields`, one of them")
         return self
 
-    def carries(self, name: str) -> str | None:
-        nested = [path for path in (self.fields or [self.field or ""]) if len(parse(path)) > 1]
-        return None if name in heads(*nested) else name
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        return None if looked_into(names, *(self.fields or [self.field or ""])) else names
 
     def compile(self, run: Run) -> Function:
         paths = self.fields or [self.field or ""]

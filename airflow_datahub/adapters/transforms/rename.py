@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 
 from airflow_datahub.contract import Function, Record, Run, Transform
 from airflow_datahub.errors import RejectRecord
-from airflow_datahub.paths import MISSING, FieldPath, deleter, getter, heads, parse, setter
+from airflow_datahub.paths import MISSING, FieldPath, deleter, getter, looked_into, parse, setter
 
 
 class Rename(Transform):
@@ -49,11 +49,13 @@ class Rename(Transform):
             raise PydanticCustomError("rename", "gives one new name to two fields")
         return self
 
-    def carries(self, name: str) -> str | None:
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
         pairs = self._pairs()
-        nested = [path for pair in pairs.items() if max(map(len, map(parse, pair))) > 1 for path in pair]
-        moved = {parse(old)[0]: parse(new)[0] for old, new in pairs.items()}
-        return None if name in heads(*nested) else moved.get(name, name)
+        moves = [(parse(old), parse(new)) for old, new in pairs.items()]
+        found = [(*new, *names[len(old) :]) for old, new in moves if names[: len(old)] == old]
+        if looked_into(names, *pairs, *pairs.values()) or len(found) > 1:
+            return None
+        return found[0] if found else names
 
     def compile(self, run: Run) -> Function:
         pairs = self._pairs()

@@ -18,7 +18,7 @@ from copy import deepcopy
 
 from airflow_datahub.conditions.values import Constant
 from airflow_datahub.contract import Function, Record, Run, Transform
-from airflow_datahub.paths import FieldPath, heads, parse, setter
+from airflow_datahub.paths import FieldPath, looked_into, parse, setter
 
 
 class Set(Transform):
@@ -28,9 +28,8 @@ class Set(Transform):
     value: Constant
     """The value: any JSON. A list or an object is copied into each record."""
 
-    def carries(self, name: str) -> str | None:
-        nested = [path for path in [self.field] if len(parse(path)) > 1]
-        return None if name in heads(*nested) else name
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        return None if looked_into(names, self.field) else names
 
     def compile(self, run: Run) -> Function:
         value = self.value

@@ -31,7 +31,7 @@ from airflow_datahub.conditions.numbers import decimal_of, number_of
 from airflow_datahub.conditions.values import kind_of, shown
 from airflow_datahub.contract import Function, Run, Transform
 from airflow_datahub.errors import RejectRecord
-from airflow_datahub.paths import FieldPath, converter, heads
+from airflow_datahub.paths import FieldPath, converter, looked_into, read_by
 
 _MOST_DIGITS = 4300
 """Python reads no whole number with more."""
@@ -53,8 +53,8 @@ class ToNumber(Transform):
     max_digits: Annotated[int, Field(ge=1, le=_MOST_DIGITS)] = _MOST_DIGITS
     """Digits that a text may have, those of an exponent among them; Python reads no whole number with more."""
 
-    def carries(self, name: str) -> str | None:
-        return None if name in heads(self.field, self.to or "") else name
+    def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
+        return None if read_by(names, self.field) or looked_into(names, self.to or self.field) else names
 
     def compile(self, run: Run) -> Function:
         convert = (_to_decimal if self.decimal else _to_number)(self.field, self.max_digits)

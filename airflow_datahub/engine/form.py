@@ -1,0 +1,120 @@
+"""The keys that the objects of a source have at one place, and a struct made for them, which msgspec decodes fast."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from airflow_datahub.contract import Record
+
+ABSENT = msgspec.Raw()
+"""Stands in a struct where an object lacks an undecoded field."""
+
+MOST_FIELDS = 200
+_KINDS = frozenset({dict, type(None)})
+
+Names = tuple[str, ...]
+
+
+class Form:
+    """Of the objects at the path `names`; grows with what it is shown.
+
+    A field that only some have is optional. A field in which something stays undecoded has a form of its own, as long
+    as it holds nothing but objects and null. `opaque` tells what stays undecoded; "" stands for any field that no step
+    names.
+    """
+
+    def __init__(self, names: Names, opaque: Callable[[Names], bool]):
+        self._names, self._opaque = names, opaque
+        self._known: dict[str, bool] = {}
+        """Of the fields seen so far: whether every object had them."""
+        self._inner: dict[str, Form | None] = {}
+        """None: the field holds other things, too."""
+        self._nullable: set[str] = set()
+        self.struct: type[msgspec.Struct] = msgspec.Struct
+        self.as_record: Callable[[Any], Record] = msgspec.structs.asdict
+        """Makes the object of what was decoded into the struct."""
+
+    def learn(self, objects: Sequence[Record]) -> bool:
+        """Take these forms, too; False where there is nothing to be learnt, or no struct can take them."""
+        forms = set(map(frozenset, objects))
+        names, everywhere = dict.fromkeys(chain(self._known, *objects)), frozenset.intersection(*forms)
+        known = {name: self._known.get(name, not self._known) and name in everywhere for name in names}
+        if len(known) > MOST_FIELDS or not all(map(_usable, known)):
+            return False
+        inside = [self._look_inside(name, objects) for name in known if self._has_form(name)]
+        news, self._known = known != self._known or any(inside), known
+        if news:
+            self._make()
+        return news
+
+    def _has_form(self, name: str) -> bool:
+        """Whether something in the field may stay undecoded, while the field itself may not."""
+        path = (*self._names, name)
+        return not self._names and not self._opaque(path) and self._opaque((*path, ""))
+
+    def _look_inside(self, name: str, objects: Sequence[Record]) -> bool:
+        values = [each[name] for each in objects if name in each]
+        found = [value for value in values if value.__class__ is dict]
+        inner = self._inner.setdefault(name, Form((name,), self._opaque))
+        if inner is None:
+            return False
+        news = bool(found) and inner.learn(found)
+        if not set(map(type, values)) <= _KINDS or not inner.takes(found):
+            self._inner[name] = None
+            return True
+        nullable = None in values and name not in self._nullable
+        if nullable:
+            self._nullable.add(name)
+        return news or nullable
+
+    def takes(self, objects: Sequence[Record]) -> bool:
+        """Whether the struct has every field of these objects."""
+        return all(map(set(self._known).issuperset, objects))
+
+    def _make(self) -> None:
+        optional = [name for name, everywhere in self._known.items() if not everywhere]
+        fields: list[Any] = [self._field(name, name in optional) for name in self._known]
+        self.struct = msgspec.defstruct("Form", fields, forbid_unknown_fields=True, kw_only=True, gc=False)
+        inner = [(name, form.struct, form.as_record) for name, form in self._inner.items() if form and form._known]
+        self.as_record = _as_record(optional, inner)
+
+    def _field(self, name: str, optional: bool) -> tuple[Any, ...]:
+        inner = self._inner.get(name)
+        if self._opaque((*self._names, name)):
+            return (name, msgspec.Raw, ABSENT) if optional else (name, msgspec.Raw)
+        type: Any = Any
+        if inner and inner._known:
+            type = inner.struct | None if name in self._nullable else inner.struct
+            type = type | msgspec.UnsetType if optional else type
+        return (name, type, msgspec.UNSET) if optional else (name, type)
+
+
+def _as_record(
+    optional: Sequence[str], inner: Sequence[tuple[str, type, Callable[[Any], Record]]]
+) -> Callable[[Any], Record]:
+    as_dict = msgspec.structs.asdict
+    if not optional and not inner:
+        return as_dict
+
+    def as_record(struct: Any) -> Record:
+        record = as_dict(struct)
+        for name, kind, within in inner:
+            value = record[name]
+            if value.__class__ is kind:
+                record[name] = within(value)
+        for name in optional:
+            if record[name] is msgspec.UNSET or record[name] is ABSENT:
+                del record[name]
+        return record
+
+    return as_record
+
+
+def _usable(name: str) -> bool:
+    """Whether a struct can have a field of that name."""
+    return name.isidentifier() and not name.startswith("_") and not keyword.iskeyword(name)
