@@ -99,7 +99,7 @@ class Projection:
             path = (*names, name)
             if self._opaque(path):
                 continue
-            opened = not names and self._opaque((name, _ANY_OTHER)) and memoryview(value)[:1] == b"{"
+            opened = not names and self._opaque((name, _ANY_OTHER)) and bytes(memoryview(value)[:1]) == b"{"
             record[name] = self._exactly(value, path) if opened else _value(value)
         return record
 
