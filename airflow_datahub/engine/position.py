@@ -9,6 +9,7 @@ not counted to.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,13 @@ import msgspec
 
 from airflow_datahub.contract import Batch, Checkpoint, Cursor
 from airflow_datahub.engine.projection import decoded
+
+
+def told(cursor: Cursor | None) -> str:
+    """A cursor for the log, where a number would be written like a quantity, with commas."""
+    if cursor is None or isinstance(cursor, str):
+        return "start" if cursor is None else cursor
+    return json.dumps(cursor, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)

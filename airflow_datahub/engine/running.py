@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow_datahub.contract import Checkpoint, Run, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
-from airflow_datahub.engine.position import START, Position
+from airflow_datahub.engine.position import START, Position, told
 from airflow_datahub.engine.progress import Progress, logging_instead
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.rendering import rendered
@@ -186,7 +186,7 @@ def _where(assignment: Assignment) -> dict[str, Any]:
     checkpoint = assignment.checkpoint
     if checkpoint is None or assignment.full:
         return {}
-    return {"version": checkpoint.version, "cursor": checkpoint.cursor, "skip": checkpoint.skip}
+    return {"version": checkpoint.version, "cursor": told(checkpoint.cursor), "skip": checkpoint.skip}
 
 
 def _check_fingerprint(pipeline: Pipeline, source: Source, checkpoint: Checkpoint) -> None:

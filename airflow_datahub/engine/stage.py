@@ -22,7 +22,7 @@ from airflow_datahub.contract import Batch, Checkpoint, Run, Source, Stream, Wri
 from airflow_datahub.engine.chain import Chain, Flow, set_aside
 from airflow_datahub.engine.channel import Channel, Closed, Room
 from airflow_datahub.engine.pace import Pace
-from airflow_datahub.engine.position import START, Place, Position
+from airflow_datahub.engine.position import START, Place, Position, told
 from airflow_datahub.engine.projection import decoded
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.remade import Remade
@@ -153,7 +153,7 @@ class Stage:
         place = self._committed
         if not place or place == START or not self._do.keeps_checkpoint:
             return None
-        return {"version": self._version, "cursor": place.cursor, "skip": place.skip}
+        return {"version": self._version, "cursor": told(place.cursor), "skip": place.skip}
 
     def _wait(self, threads: list[threading.Thread], watch: Callable[[], None]) -> bool:
         """True if a thread had to be left behind."""

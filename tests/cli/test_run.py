@@ -76,9 +76,13 @@ def test_offset_paging_brings_the_same(world: World) -> None:
     cursor = "paging: {type: cursor, param: cursor, next: nextCursor, more: hasMore, limit: 1000}"
     assert cursor in text
     spec = world.spec(text.replace(cursor, "paging: {type: offset, limit: 700}"))
-    assert world.call("run", spec).returncode == 0
+    assert world.call("run", spec, "--limit", 300).returncode == 0
+    rest = world.call("run", spec)
+    assert " cursor=start skip=300" in rest.stderr
     assert world.count() == world.api.stats()["unique"]
-    assert "ingestion complete: 0 records" in world.call("run", spec).stderr
+    again = world.call("run", spec)
+    assert "ingestion complete: 0 records" in again.stderr
+    assert " cursor=10000 skip=0" in again.stderr
 
 
 def test_the_stdout_sink_prints_records_and_nothing_else(world: World) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_datahub.contract import Batch, Checkpoint
-from airflow_datahub.engine.position import Place, Position, identity
+from airflow_datahub.engine.position import Place, Position, identity, told
 
 
 def paged(records: list[Any], page: int, cursor: int | None) -> Iterator[Batch]:
@@ -105,3 +105,8 @@ def test_a_person_says_how_many_records_are_dealt_with_without_knowing_them() ->
     assert [record["n"] for record in piece.records] == [3, 4]
     assert (position.lost, position.place.skip) == (False, 5)
     assert list(Position(Place("c", skip=9, mark="m")).pieces(Batch([{"n": 1}]), lambda: 100)) == []
+
+
+def test_a_cursor_is_told_so_that_it_can_be_set_by_hand() -> None:
+    assert [told(cursor) for cursor in (None, 10**30, "c5")] == ["start", str(10**30), "c5"]
+    assert told({"since": None, "at": 12345}) == '{"since":null,"at":12345}'

@@ -318,7 +318,7 @@ class HttpApi(Source):
             raise error
         tried.append(again)
         tracker.begin(again.since)
-        run.log.warning("cursor_expired", cause=str(error), begins_again_at=again.since)
+        run.log.warning("cursor_expired", cause=str(error), begins_again_at=_told(again.since))
         return again
 
 
@@ -331,3 +331,7 @@ def _text(value: Value) -> Any:
     if isinstance(value, list):
         return [_text(item) for item in value if item is not None]
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _told(since: Any) -> str:
+    return "start" if since is None else str(since)
