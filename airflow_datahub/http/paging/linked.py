@@ -22,8 +22,8 @@ class _Linked(Sized):
     perishable: ClassVar[bool] = True
 
     def walk(self, start: Cursor | None, site: Site) -> Walk:
-        if start is not None and not (isinstance(start, str) and urlsplit(start).scheme in ("http", "https")):
-            raise not_a_position(start, "an address")
+        if start is not None:
+            _check_stored(start, site)
         return _LinkedWalk(self, start, site)
 
     @abstractmethod
@@ -33,6 +33,18 @@ class _Linked(Sized):
     @abstractmethod
     def where(self) -> str:
         """Where that stands, for an error text."""
+
+
+def _check_stored(link: Cursor, site: Site) -> None:
+    if not isinstance(link, str) or urlsplit(link).scheme not in ("http", "https"):
+        raise not_a_position(link, "an address")
+    try:
+        site.check(link)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"the stored link: {error}. If the API has moved, begin at its start: `airflow-datahub checkpoint reset`, "
+            "or `airflow-datahub run --full`"
+        ) from None
 
 
 class LinkHeaderPaging(_Linked):

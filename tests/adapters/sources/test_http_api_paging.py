@@ -501,3 +501,13 @@ def test_no_content_does_not_undo_what_the_api_told_of_its_end(
     assert ids(batches) == came
     assert batches[-1].cursor == behind
     assert batches[-1].total == (9 if behind else None)
+
+
+@pytest.mark.parametrize("paging", [LINK, NEXT])
+def test_a_stored_link_to_where_the_api_no_longer_is_says_how_to_go_on(paging: dict[str, Any]) -> None:
+    error = failure(source(paging=paging), by_link(8), "http://127.0.0.1:9/events?at=3&limit=3")
+    assert isinstance(error, ConfigurationError)
+    assert "the stored link: " in str(error)
+    assert "leads to http://127.0.0.1:9 and not to http://127.0.0.1:" in str(error)
+    assert "`airflow-datahub checkpoint reset`" in str(error)
+    assert "`airflow-datahub run --full`" in str(error)
