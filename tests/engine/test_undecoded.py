@@ -90,8 +90,14 @@ def test_errors_that_a_record_came_with_stay_beside_those_of_ours(lab: Lab) -> N
             {"to_number": {"field": "c"}},
         ],
         [{"rename": {"fields": {"d": "a", "d.e": "c"}}}, {"to_number": {"field": "c"}}],
+        [{"rename": {"fields": {"c": "d", "d": "d.d"}}}],
     ],
-    ids=["moved into another field", "kept its name, as its operator failed", "moved twice"],
+    ids=[
+        "moved into another field",
+        "kept its name, as its operator failed",
+        "moved twice",
+        "moved into what was moved",
+    ],
 )
 def test_operators_do_the_same_whatever_the_sink_takes_undecoded(operators: list[Any]) -> None:
     steps = [

@@ -53,9 +53,10 @@ class Rename(Transform):
         pairs = self._pairs()
         moves = [(parse(old), parse(new)) for old, new in pairs.items()]
         found = [(*new, *names[len(old) :]) for old, new in moves if names[: len(old)] == old]
-        if looked_into(names, *pairs, *pairs.values()) or len(found) > 1:
+        behind = found[0] if found else names
+        if looked_into(names, *pairs, *pairs.values()) or looked_into(behind, *pairs.values()) or len(found) > 1:
             return None
-        return found[0] if found else names
+        return behind
 
     def compile(self, run: Run) -> Function:
         pairs = self._pairs()
