@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
@@ -30,8 +31,13 @@ class Mask:
 
 
 def _forms(secret: str) -> set[str]:
-    """As it is, in a URL, in JSON, in Base64 of both alphabets."""
+    """As it is, in a URL (its escapes in capitals or small letters), in JSON, in Base64 of both alphabets."""
     packed = base64.b64encode(secret.encode())
     safe = base64.urlsafe_b64encode(secret.encode())
-    forms = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+    quoted = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    forms = {secret, *quoted, *map(_in_small, quoted), json.dumps(secret)[1:-1]}
     return forms | {packed.decode(), packed.decode().rstrip("="), safe.decode().rstrip("=")}
+
+
+def _in_small(quoted: str) -> str:
+    return re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), quoted)

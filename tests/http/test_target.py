@@ -82,3 +82,8 @@ def test_the_secret_is_masked_in_every_form() -> None:
     assert "s3cr3t" not in repr(target)
     target.masked.add("another")
     assert target.masked("another") == "***"
+
+
+def test_the_secret_is_masked_with_escapes_in_small_letters() -> None:
+    target = target_of(http(password=SECRET, extra={"auth": "bearer"}))
+    assert target.masked("s3cr3t%2fkey%2b1 s3cr3t/key%2b1") == "*** ***"
