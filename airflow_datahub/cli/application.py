@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from airflow_datahub.cli import checkpoint, lint, plan, rejects, run, schema, stubs, test
+from airflow_datahub.cli.console import UnknownLevel
 from airflow_datahub.environment import plugins_folder
 from airflow_datahub.errors import DatahubError, Interrupted, SpecError
 
@@ -48,6 +49,8 @@ def main() -> None:
         if left.code == SIGINT_OF_TYPER:
             _leave_now()
         sys.exit(left.code)
+    except UnknownLevel as error:
+        _leave(str(error), WRONG)
     except DatahubError as error:
         _leave(str(error), FAILED)
 

@@ -7,17 +7,25 @@ import sys
 from datetime import datetime
 from typing import Any
 
+from airflow_datahub.errors import ConfigurationError
+
 LEVELS = ("debug", "info", "warning", "error")
 LONGEST = 2048
 """Characters of one value: foreign text is cut there."""
+
+
+class UnknownLevel(ConfigurationError):
+    """The environment names a level that there is not."""
 
 
 class Console:
     """Lines as `12:30:01 progress records=1000`; one without fields stands bare. `LOG_LEVEL` acts."""
 
     def __init__(self, level: str | None = None):
-        name = (level or os.environ.get("LOG_LEVEL") or "info").lower()
-        self._least = LEVELS.index(name) if name in LEVELS else 1
+        name = level or os.environ.get("LOG_LEVEL") or "info"
+        if name.lower() not in LEVELS:
+            raise UnknownLevel(f"LOG_LEVEL {name[:80]!r} is not one of {', '.join(LEVELS)}")
+        self._least = LEVELS.index(name.lower())
 
     def debug(self, event: str, **fields: Any) -> None:
         """Detail."""

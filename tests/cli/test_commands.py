@@ -116,3 +116,12 @@ def test_sigterm_ends_a_run_cleanly_and_the_next_goes_on(tmp_path: Path, databas
         assert 0 < world.count() < api.stats()["unique"]
         assert world.call("run", EVENTS).returncode == 0
         assert world.count() == api.stats()["unique"]
+
+
+def test_a_level_of_the_log_that_there_is_not_is_a_wrong_call(tmp_path: Path) -> None:
+    for command in ("run", "checkpoint show"):
+        said = call(*command.split(), PIPELINES / "try_it.yaml", home=tmp_path, LOG_LEVEL="verbose")
+        assert said.returncode == 2
+        assert said.stderr == "error: LOG_LEVEL 'verbose' is not one of debug, info, warning, error\n"
+    assert call("run", PIPELINES / "try_it.yaml", home=tmp_path, LOG_LEVEL="ERROR").stderr == ""
+    assert "complete" in call("run", PIPELINES / "try_it.yaml", home=tmp_path, LOG_LEVEL="").stderr
