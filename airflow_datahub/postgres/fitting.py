@@ -15,7 +15,7 @@ Fitted = tuple[Batch, Layout, set[str], list[Refusal]]
 
 
 def fitted(batch: Batch, layout: Layout, target: Target) -> Fitted:
-    """The batch and the layout made to fit, the names of the batch's fields, and the records that do not.
+    """The batch and the layout made to fit, the names of the fields that are written, and the records that do not.
 
     ConfigurationError where `evolution: freeze` stops, or a column too many would be added.
     """
@@ -28,10 +28,19 @@ def fitted(batch: Batch, layout: Layout, target: Target) -> Fitted:
     if not unknown or target.evolution == "ignore":
         return batch, layout, fields, []
     if target.evolution == "reject":
-        return batch, layout, fields, _refused(batch, unknown, "no column for field {} (evolution: reject)")
+        refused = _refused(batch, unknown, "no column for field {} (evolution: reject)")
+        return batch, layout, set[str]().union(*left(batch, refused)), refused
     if target.evolution == "evolve":
-        return _evolved(batch, layout, target.max_columns, fields, unknown)
+        return _evolved(batch, layout, target.max_columns, unknown)
     raise _unknown_fields(layout, unknown)
+
+
+def left(batch: Batch, refused: Sequence[Refusal]) -> Sequence[Record]:
+    """The records that are not refused."""
+    if not refused:
+        return batch.records
+    out = {refusal.index for refusal in refused}
+    return [record for index, record in enumerate(batch.records) if index not in out]
 
 
 def _gathered(batch: Batch, unknown: set[str], rest: str) -> Batch:
@@ -46,14 +55,17 @@ def _with_rest(record: Record, unknown: set[str], rest: str) -> Record:
     return known
 
 
-def _evolved(batch: Batch, layout: Layout, most: int, fields: set[str], unknown: set[str]) -> Fitted:
+def _evolved(batch: Batch, layout: Layout, most: int, unknown: set[str]) -> Fitted:
     """A column more for each field that has a value; a field that cannot name a column is refused."""
     bad = {name for name in unknown if not _can_be_a_column(name)}
-    values = {name: [record.get(name) for record in batch.records] for name in sorted(unknown - bad)}
+    refused = _refused(batch, bad, "field {} cannot be the name of a column")
+    records = left(batch, refused)
+    fields = set[str]().union(*records)
+    values = {name: [record.get(name) for record in records] for name in sorted(unknown & fields)}
     added = [Column(name, (name,), inferred(found)) for name, found in values.items() if not all(map(nothing, found))]
     if added:
         layout = _with_columns(layout, added, most)
-    return batch, layout, fields, _refused(batch, bad, "field {} cannot be the name of a column")
+    return batch, layout, fields, refused
 
 
 def _with_columns(layout: Layout, added: Sequence[Column], most: int) -> Layout:

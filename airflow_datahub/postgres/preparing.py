@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_datahub.contract import Batch, Refusal
+from airflow_datahub.contract import Batch, Record, Refusal
 from airflow_datahub.postgres.ahead import Copy
 from airflow_datahub.postgres.declared import Target
-from airflow_datahub.postgres.fitting import fitted
+from airflow_datahub.postgres.fitting import fitted, left
 from airflow_datahub.postgres.rows import Lines, Slot, copy_text, in_writing_order, safe_texts, values_at
 from airflow_datahub.postgres.tables import Layout
 
@@ -74,7 +74,8 @@ def prepare(batch: Batch, layout: Layout, target: Target) -> Prepared:
     else:
         batch, layout, fields, refused = fitted(batch, layout, target)
         always = {*layout.key, target.newer_by}
-        slots = tuple(s for s in layout.slots_for(fields, always) if s.name in always or _filled(batch, s))
+        records = left(batch, refused)
+        slots = tuple(s for s in layout.slots_for(fields, always) if s.name in always or _filled(records, s))
     indices, keyless, folded = _chosen(batch, layout, slots, target, {refusal.index for refusal in refused})
     slots = in_writing_order(slots)
     lines, unencodable = copy_text(batch, indices, slots)
@@ -99,9 +100,9 @@ def _keyless(key: Mapping[str, Sequence[Any]]) -> list[Refusal]:
     return [refused[index] for index in sorted(refused)]
 
 
-def _filled(batch: Batch, slot: Slot) -> bool:
+def _filled(records: Sequence[Record], slot: Slot) -> bool:
     """Whether any record has a value there; known for single fields, looked up for paths into them."""
-    return len(slot.path) < 2 or any(value is not None for value in values_at(batch.records, slot.path))
+    return len(slot.path) < 2 or any(value is not None for value in values_at(records, slot.path))
 
 
 def _chosen(

@@ -346,6 +346,18 @@ def test_two_writers_add_the_same_column(warehouse: Warehouse) -> None:
         writer.close()
 
 
+@pytest.mark.parametrize("evolution", ["reject", "evolve"])
+def test_fields_of_refused_records_leave_the_defaults_of_others_alone(warehouse: Warehouse, evolution: str) -> None:
+    warehouse.sql("create table events (id int primary key, n int default 7, m int default 8)")
+    config = {"evolution": evolution, "columns": {"m": {"from": "o.m"}}}
+    records = [{"id": 1, "o": {}}, {"id": 2, "n": 5, "o": {"m": 6}, "more": 1, "": 1}]
+    written = warehouse.load(*records, **config)
+    assert [refusal.index for refusal in written.refused] == [1]
+    assert warehouse.sql("select * from events") == [(1, 7, 8)]
+    written = warehouse.load({"id": 3, "": 1}, **config)
+    assert [refusal.index for refusal in written.refused] == [0]
+
+
 def test_a_lock_ends_the_wait_for_a_new_column(warehouse: Warehouse) -> None:
     warehouse.load({"id": 1})
     writer = warehouse.open(evolution="evolve")
