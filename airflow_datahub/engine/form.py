@@ -101,18 +101,22 @@ def _as_record(
     if not optional and not inner:
         return as_dict
 
-    def as_record(struct: Any) -> Record:
+    def opened(struct: Any) -> Record:
         record = as_dict(struct)
         for name, kind, within in inner:
             value = record[name]
             if value.__class__ is kind:
                 record[name] = within(value)
+        return record
+
+    def as_record(struct: Any) -> Record:
+        record = opened(struct) if inner else as_dict(struct)
         for name in optional:
             if record[name] is msgspec.UNSET or record[name] is ABSENT:
                 del record[name]
         return record
 
-    return as_record
+    return as_record if optional else opened
 
 
 def _usable(name: str) -> bool:
