@@ -15,7 +15,7 @@ Fitted = tuple[Batch, Layout, set[str], list[Refusal]]
 
 
 def fitted(batch: Batch, layout: Layout, target: Target) -> Fitted:
-    """The batch and the layout made to fit, the names of the fields that are written, and the records that do not.
+    """The batch and the layout made to fit, the names of the batch's fields, and the records that do not.
 
     ConfigurationError where `evolution: freeze` stops, or a column too many would be added.
     """
@@ -28,8 +28,7 @@ def fitted(batch: Batch, layout: Layout, target: Target) -> Fitted:
     if not unknown or target.evolution == "ignore":
         return batch, layout, fields, []
     if target.evolution == "reject":
-        refused = _refused(batch, unknown, "no column for field {} (evolution: reject)")
-        return batch, layout, set[str]().union(*left(batch, refused)), refused
+        return batch, layout, fields, _refused(batch, unknown, "no column for field {} (evolution: reject)")
     if target.evolution == "evolve":
         return _evolved(batch, layout, target.max_columns, unknown)
     raise _unknown_fields(layout, unknown)

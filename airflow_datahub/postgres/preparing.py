@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_datahub.contract import Batch, Record, Refusal
+from airflow_datahub.contract import Batch, Refusal
 from airflow_datahub.postgres.ahead import Copy
 from airflow_datahub.postgres.declared import Target
 from airflow_datahub.postgres.fitting import fitted, left
@@ -68,19 +68,17 @@ class Prepared:
 
 def prepare(batch: Batch, layout: Layout, target: Target) -> Prepared:
     """The batch ready to be copied. ConfigurationError for a field that no column takes, where that is to stop."""
-    if target.strategy == "delete":
-        fields, refused = set(layout.key), list[Refusal]()
-        slots = tuple(slot for slot in layout.slots if slot.name in layout.key)
-    else:
+    looks_at_keys = target.strategy == "delete"
+    fields, refused = set[str](), list[Refusal]()
+    if not looks_at_keys:
         batch, layout, fields, refused = fitted(batch, layout, target)
-        always = {*layout.key, target.newer_by}
-        records = left(batch, refused)
-        slots = tuple(s for s in layout.slots_for(fields, always) if s.name in always or _filled(records, s))
-    indices, keyless, folded = _chosen(batch, layout, slots, target, {refusal.index for refusal in refused})
-    slots = in_writing_order(slots)
+    keys = [slot for slot in layout.slots if slot.name in layout.key]
+    indices, keyless, folded = _chosen(batch, keys, target, {refusal.index for refusal in refused})
+    refused += keyless
+    slots = in_writing_order(keys if looks_at_keys else _filled(batch, layout, target, fields, refused))
     lines, unencodable = copy_text(batch, indices, slots)
     count = len(indices) - len(unencodable)
-    return Prepared(batch, layout, slots, indices, lines, count, refused + keyless + unencodable, folded)
+    return Prepared(batch, layout, slots, indices, lines, count, refused + unencodable, folded)
 
 
 def without_key(batch: Batch, target: Target) -> list[Refusal]:
@@ -100,20 +98,28 @@ def _keyless(key: Mapping[str, Sequence[Any]]) -> list[Refusal]:
     return [refused[index] for index in sorted(refused)]
 
 
-def _filled(records: Sequence[Record], slot: Slot) -> bool:
-    """Whether any record has a value there; known for single fields, looked up for paths into them."""
-    return len(slot.path) < 2 or any(value is not None for value in values_at(records, slot.path))
+def _filled(
+    batch: Batch, layout: Layout, target: Target, fields: set[str], refused: Sequence[Refusal]
+) -> Iterable[Slot]:
+    """The columns that are always written, and those in which a record that is not refused has a value: known for
+    single fields, looked up for paths into them."""
+    always, records = {*layout.key, target.newer_by}, left(batch, refused)
+    if refused:
+        fields = fields & set[str]().union(*records)
+    for slot in layout.slots_for(fields, always):
+        several = len(slot.path) > 1 and slot.name not in always
+        if not several or any(value is not None for value in values_at(records, slot.path)):
+            yield slot
 
 
 def _chosen(
-    batch: Batch, layout: Layout, slots: Sequence[Slot], target: Target, out: set[int]
+    batch: Batch, keys: Sequence[Slot], target: Target, out: set[int]
 ) -> tuple[Sequence[int], list[Refusal], dict[int, list[int]]]:
     """The indices to write, ascending, without those that are out; those refused for want of a key; and what is folded
     into which. The newest of a key is found by PostgreSQL, which alone knows how its values compare."""
     indices: Sequence[int] = range(len(batch.records))
     if out:
         indices = [index for index in indices if index not in out]
-    keys = [slot for slot in slots if slot.name in layout.key]
     if not keys:
         return indices, [], {}
     values = {slot.name: values_at(batch.records, slot.path) for slot in keys}

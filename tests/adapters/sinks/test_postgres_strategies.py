@@ -358,6 +358,13 @@ def test_fields_of_refused_records_leave_the_defaults_of_others_alone(warehouse:
     assert [refusal.index for refusal in written.refused] == [0]
 
 
+def test_fields_of_records_without_a_key_leave_the_defaults_of_others_alone(warehouse: Warehouse) -> None:
+    warehouse.sql("create table events (id int primary key, n int default 7, m int default 8)")
+    written = warehouse.load({"id": 1, "o": {}}, {"n": 5, "o": {"m": 6}}, columns={"m": {"from": "o.m"}})
+    assert [refusal.reason for refusal in written.refused] == ["key 'id' is missing"]
+    assert warehouse.sql("select * from events") == [(1, 7, 8)]
+
+
 def test_a_lock_ends_the_wait_for_a_new_column(warehouse: Warehouse) -> None:
     warehouse.load({"id": 1})
     writer = warehouse.open(evolution="evolve")
