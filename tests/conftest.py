@@ -21,13 +21,23 @@ settings.load_profile("loaded machine")
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL server of our own."""
+def _started() -> Iterator[EmbeddedPostgres]:
     with tempfile.TemporaryDirectory(prefix="datahub-postgres-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)  # root drops to another user, who must reach it
         with EmbeddedPostgres(Path(folder, "server"), durable=False) as server:
             yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL server of our own."""
+    yield from _started()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedPostgres]:
+    """Another one, of one module alone: to be crashed, stopped or filled."""
+    yield from _started()
 
 
 @pytest.fixture

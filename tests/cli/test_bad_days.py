@@ -4,9 +4,7 @@ retry or an error of ours."""
 from __future__ import annotations
 
 import json
-import os
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,15 +20,6 @@ from tests.stop.stopping import running
 from tests.world import EVENTS_ALONE, World
 
 SMALL = EVENTS_ALONE.replace("owner: data", "throughput: {batch_size: 1000}")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedPostgres]:
-    """One of our own, to be stopped and to run out of disk."""
-    with tempfile.TemporaryDirectory(prefix="datahub-bad-days-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o755)  # root drops to another user, who must reach it
-        with EmbeddedPostgres(Path(folder, "server"), durable=False) as server:
-            yield server
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGQUIT
 
@@ -32,15 +29,6 @@ SLOW = 0.15
 """Seconds that each upsert is made to take."""
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedPostgres]:
-    """One of our own, to be crashed."""
-    with tempfile.TemporaryDirectory(prefix="datahub-crashing-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o755)  # root drops to another user, who must reach it
-        with EmbeddedPostgres(Path(folder, "server"), durable=False) as server:
-            yield server
 
 
 @pytest.fixture

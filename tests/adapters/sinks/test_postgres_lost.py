@@ -5,12 +5,9 @@ Rows are appended without a key, so that nothing hides a batch that is written t
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from signal import SIGQUIT
 from typing import Any
 
@@ -331,15 +328,6 @@ def test_what_is_settled_last_is_what_was_committed(
 
 
 # a server that crashes or is away
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[EmbeddedPostgres]:
-    """One of our own, to be crashed."""
-    with tempfile.TemporaryDirectory(prefix="datahub-crashing-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o755)  # root drops to another user, who must reach it
-        with EmbeddedPostgres(Path(folder, "server"), durable=False) as server:
-            yield server
 
 
 @pytest.fixture
