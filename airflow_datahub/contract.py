@@ -208,6 +208,8 @@ class Run:
     params: Mapping[str, Any] = field(default_factory=dict)
     connections: Callable[[str], Connection] = no_connections
     """By id. Raises UndefinedConnection, a ConfigurationError, when there is none."""
+    redis: str | None = None
+    """Id of the connection to the Redis in which processes share what they learn of an API; None: they do not."""
     log: Log = field(default_factory=Silence)
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once a stop is asked for. Waits of adapters end with it."""

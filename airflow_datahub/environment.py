@@ -47,6 +47,12 @@ OPTIONS: Mapping[str, Option] = {
         "reading, the first one encrypts. Default: [core] fernet_key.",
         sensitive=True,
     ),
+    "redis_conn_id": Option(
+        "string",
+        None,
+        "Id of the connection of type redis in which all processes share the state of circuit breakers. Default: each "
+        "process has its own. It needs the extra airflow-datahub[redis].",
+    ),
 }
 """By name; the provider publishes them, so that Airflow's configuration knows them too."""
 
@@ -64,6 +70,11 @@ def option(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
 def encryption_key(environ: Mapping[str, str] = os.environ) -> str | None:
     """The Fernet keys, separated by commas, that stored payloads are encrypted with; None where none is set."""
     return option("encryption_key", environ) or _setting("core", "fernet_key", environ, sensitive=True) or None
+
+
+def redis_connection(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The id of the connection to the Redis that processes share; None where none is set."""
+    return option("redis_conn_id", environ) or None
 
 
 def airflow_home(environ: Mapping[str, str] = os.environ) -> Path:

@@ -31,7 +31,7 @@ def run(
     from airflow_datahub.cli.specs import one
     from airflow_datahub.contract import Run
     from airflow_datahub.engine import Outcome, in_time, run_pipeline
-    from airflow_datahub.environment import connection
+    from airflow_datahub.environment import connection, redis_connection
     from airflow_datahub.spec import load
     from airflow_datahub.state.store import Store
 
@@ -42,8 +42,8 @@ def run(
     log = Console()
     with _stop_on_signals() as stopping:
         of_this_run = Run(
-            pipeline=pipeline.id, run_id=run_id, started=started, params=params, connections=connection, log=log,
-            stopping=stopping,
+            pipeline=pipeline.id, run_id=run_id, started=started, params=params, connections=connection,
+            redis=redis_connection(), log=log, stopping=stopping,
         )  # fmt: skip
 
         def ingest() -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +41,15 @@ class Breaker:
         self._successes = 0
         self._trials = 0
 
+    async def turn(self) -> None:
+        """Wait until a request may go out, which `succeeded`, `failed` or `neither` must follow. Raises RetryLater
+        while the circuit is open."""
+        while wait := self.admit():  # noqa: ASYNC110 - other threads' clients share the breaker
+            await asyncio.sleep(wait)
+
+    async def settle(self) -> None:
+        """Wait, for a moment at most, until what was reported has arrived where it is kept."""
+
     def admit(self) -> float:
         """0 where a request may go out, which `succeeded`, `failed` or `neither` must follow, or the seconds after
         which to ask again. Raises RetryLater while the circuit is open."""
@@ -48,7 +58,7 @@ class Breaker:
                 return 0.0
             left = self._opened + self._fuse.seconds - self._clock()
             if left > 0:
-                raise RetryLater(f"{self._fuse.failures} requests in a row failed, none is made for {left:.0f} s", left)
+                raise self._open(left)
             if self._trials >= self._fuse.trials:
                 return LOOK_AGAIN
             self._trials += 1
@@ -76,3 +86,6 @@ class Breaker:
         """The request told nothing about the server: it was stopped, or asked to come later."""
         with self._lock:
             self._trials = max(0, self._trials - 1)
+
+    def _open(self, left: float) -> RetryLater:
+        return RetryLater(f"{self._fuse.failures} requests in a row failed, none is made for {left:.0f} s", left)

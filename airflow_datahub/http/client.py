@@ -97,7 +97,10 @@ class Client:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._transport.close()
+        try:
+            await self._breaker.settle()
+        finally:
+            await self._transport.close()
 
     @property
     def target(self) -> Target:
@@ -193,8 +196,7 @@ class Client:
         if wait:
             await asyncio.sleep(wait)
         try:
-            while wait := self._breaker.admit():  # noqa: ASYNC110 - other threads' clients share the breaker
-                await asyncio.sleep(wait)
+            await self._breaker.turn()
         except RetryLater as error:
             raise RetryLater(f"{shown}: {error}", error.delay) from None
 
@@ -273,9 +275,18 @@ def _known(connection_id: str, run: Run, rate_limit: float | None) -> Known:
     known = run.kept.get(name)
     if known is None:
         target = target_of(run.connections(connection_id))
-        known = run.kept.setdefault(name, Known(target, Rate(rate_limit, target.policy.obeyed), Breaker(target.fuse)))
+        rate = Rate(rate_limit, target.policy.obeyed)
+        known = run.kept.setdefault(name, Known(target, rate, _breaker(target, run)))
     assert isinstance(known, Known)
     return known
+
+
+def _breaker(target: Target, run: Run) -> Breaker:
+    if run.redis is None:
+        return Breaker(target.fuse)
+    from airflow_datahub.http.breaker_redis import shared  # the library is an extra
+
+    return shared(target, run.redis, run)
 
 
 def _asked(method: str, url: URL) -> Asked:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_datahub.contract import Connection, Log, Run, Trigger, UndefinedConnection
-from airflow_datahub.environment import SECTION
+from airflow_datahub.environment import SECTION, redis_connection
 from airflow_datahub.spec import Pipeline, resolve_params
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def run_of(pipeline: Pipeline, context: Mapping[str, Any], log: Log, stopping: t
         trigger=_TRIGGERS.get(str(dag_run.run_type.value), "manual"),
         params=resolve_params(pipeline, context["params"]),
         connections=connection,
+        redis=redis_connection(),
         log=log,
         stopping=stopping,
     )

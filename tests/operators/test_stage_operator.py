@@ -23,8 +23,9 @@ from airflow.sdk.execution_time.timeout import timeout
 from cryptography.fernet import Fernet
 
 from airflow_datahub import environment
+from airflow_datahub.contract import Silence
 from airflow_datahub.errors import ConfigurationError, RunFailed
-from airflow_datahub.operators.handover import connection
+from airflow_datahub.operators.handover import connection, run_of
 from airflow_datahub.operators.stage import SOONEST, StageOperator
 from airflow_datahub.spec import Pipeline, loads
 from airflow_datahub.state.store import Store
@@ -243,3 +244,10 @@ def test_the_store_is_sealed_with_airflows_key(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
     operator(pipeline()).execute(context())
     assert not (home / "airflow_datahub.key").exists()
+
+
+def test_the_run_of_a_task_knows_the_redis_that_the_option_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for named, known in ((None, None), ("", None), ("states", "states")):
+        if named is not None:
+            monkeypatch.setenv("AIRFLOW__AIRFLOW_DATAHUB__REDIS_CONN_ID", named)
+        assert run_of(pipeline(), context(), Silence(), threading.Event()).redis == known

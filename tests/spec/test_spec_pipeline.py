@@ -211,7 +211,7 @@ def test_a_sink_that_remembers_nothing_is_noted(right: Callable[..., Pipeline]) 
 
 
 def test_reading_specs_is_cheap_to_import() -> None:
-    heavy = ["jinja2", "jsonschema", "croniter", "cel", "httpx", "aiohttp", "psycopg", "sqlalchemy", "airflow"]
+    heavy = ["redis", "jinja2", "jsonschema", "croniter", "cel", "httpx", "aiohttp", "psycopg", "sqlalchemy", "airflow"]
     code = (
         "import sys; from airflow_datahub.spec import loads\n"
         "loads('version: 1\\nsteps:\\n- {key: e, type: extract, adapter: inline, config: {rows: []}}\\n"
