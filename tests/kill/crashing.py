@@ -5,6 +5,7 @@ The product has no hooks for this: its functions are replaced from outside, in a
 
 from __future__ import annotations
 
+import gc
 import importlib
 import inspect
 import itertools
@@ -19,6 +20,7 @@ from typing import Any, Literal
 
 # what a run needs is loaded here: the processes are forked from one that has loaded this module
 import aiohttp  # noqa: F401
+import jinja2.sandbox  # noqa: F401
 import psycopg  # noqa: F401
 
 import airflow_datahub.adapters.sinks.postgres
@@ -34,8 +36,12 @@ import airflow_datahub.http.page
 import airflow_datahub.postgres.stages
 import airflow_datahub.postgres.writing
 import airflow_datahub.spec
-import airflow_datahub.state.store  # noqa: F401
+import airflow_datahub.state.store
 from airflow_datahub.cli import main
+from tests.world import EVENTS
+
+airflow_datahub.spec.load(EVENTS)  # the models of its steps are made at their first use
+gc.freeze()  # so that no collection in a fork copies the pages of what stands here
 
 Talk = Connection
 What = Literal["kill", "stop", "say", "wait"]

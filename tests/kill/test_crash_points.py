@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kill.crashing import POINTS
+from tests.kill.crashing import POINTS, STARTED
 from tests.kill.killing import KILLS
 from tests.kill.load import APPENDING, Load
 from tests.world import World
 
 pytestmark = pytest.mark.kill
 
-ONCE_A_RUN = {"before ledger's end"}
+ONCE_A_RUN = {STARTED, "before ledger's end"}
 
 
 @pytest.mark.parametrize("point", POINTS)
