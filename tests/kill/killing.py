@@ -76,11 +76,14 @@ class Started:
 
 
 def again_and_again(once: Callable[[random.Random], bool], *, seed: int, times: int = KILLS) -> None:
-    """Call `once(chance)` until it has landed so many times."""
+    """Call `once(chance)` until it has landed so many times; says on standard output how often it has."""
     chance = random.Random(seed)
     landed = 0
-    for _ in range(times * 10):
-        landed += once(chance)
-        if landed >= times:
-            return
+    try:
+        for _ in range(times * 10):
+            landed += once(chance)
+            if landed >= times:
+                return
+    finally:
+        print(landed, "landed")
     raise AssertionError(f"only {landed} of {times} landed: the delays or points do not fit the run")

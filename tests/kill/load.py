@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 import signal
 from collections import Counter
@@ -51,6 +52,10 @@ class Load:
     def started(self, point: str, nth: int, what: What, *options: object) -> Started:
         """A run under way."""
         return Started.at(point, nth, what, self.world.environment, self.world.home, "run", self.spec, *options)
+
+    def command(self, *arguments: object) -> Started:
+        """Another command of the same world, which passes no point."""
+        return Started.at(STARTED, 0, "say", self.world.environment, self.world.home, *arguments)
 
     def killed(self, chance: random.Random, longest: float) -> bool:
         """Kill it at a random moment; whether the kill came before its end."""
@@ -118,8 +123,9 @@ class Load:
 
     def finished(self) -> None:
         """The load has come to its end: everything is there, once; then from the start again."""
-        assert self.missing() == {}, "in the source, and not in the table"
-        assert self.surplus() == {}, "there more than once, or not in the source"
+        missing, surplus = self.missing(), self.surplus()
+        assert not missing, f"{missing.total()} lost: in the source, and not in the table"
+        assert not surplus, f"{surplus.total()} doubled: there more than once, or not in the source"
         self.reset()
 
     def missing(self) -> Counter[str]:
@@ -145,6 +151,37 @@ class Load:
         self.world.query("truncate ingested_events")
         self.world.query("truncate _datahub_checkpoint")
         self.before = Standing()
+
+
+class RejectingLoad(Load):
+    """A load of an API with poison, into a table with a key: each good record is there once, each bad one a reject."""
+
+    def __init__(self, world: World, text: str):
+        super().__init__(world, text, exact=not world.api.poison)
+
+    def finished(self) -> None:
+        """All rows and all rejects are there, once; then from the start again."""
+        there = self.world.api.stats()
+        rows, rejects = self.found(), self.rejects()
+        good = there["events"] - there["poisonous"]
+        assert len(rows) == good, f"{good - len(rows)} lost: in the source, and not in the table"
+        assert rows.total() == good, f"{rows.total() - good} doubled: there more than once"
+        assert len(rejects) == there["poisonous"], f"{there['poisonous'] - len(rejects)} rejects lost"
+        assert rejects.total() == len(rejects), f"{rejects.total() - len(rejects)} rejects doubled"
+        self.reset()
+
+    def rejects(self) -> Counter[tuple[int, int]]:
+        """Where the rejects stood in the load, with how often each is there."""
+        listing = self.command("rejects", "list", "--limit", 100_000, "--json")
+        assert listing.ended() == 0, listing.said()
+        rows = [json.loads(line) for line in listing.said().splitlines() if line.startswith("{")]
+        return Counter((row["version"], row["position"]) for row in rows)
+
+    def reset(self) -> None:
+        """Forget the rejects, too: their versions come again."""
+        super().reset()
+        for file in self.world.home.glob("airflow_datahub.db*"):
+            file.unlink()
 
 
 def everything(world: World) -> Sequence[dict[str, Any]]:

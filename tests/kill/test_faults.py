@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from airflow_datahub.demo.mock_api import MockApi
 from tests.kill.killing import KILLS
-from tests.kill.load import APPENDING, Load
+from tests.kill.load import APPENDING, RejectingLoad
 from tests.world import World
 
 pytestmark = pytest.mark.kill
@@ -32,12 +31,24 @@ KEYED = APPENDING.replace("key: []", "key: [id]").replace("strategy: append", "s
 @pytest.mark.parametrize("faults", FAULTS if KILLS > 3 else list(FAULTS)[-1:])
 def test_faults_and_kills_together(tmp_path: Path, database: str, faults: str) -> None:
     with MockApi(events=EVENTS, duplicates=0, **FAULTS[faults]) as api:
-        world = World(tmp_path, database, api)
-        load = Load(world, KEYED)
-        load.exact = not api.poison
-        load.finished = lambda: None  # type: ignore[method-assign]
-        load.kill_at_random(seed=9, longest=0.6, kills=min(KILLS, 20))
-        listed = world.call("rejects", "list", "--limit", "100000", "--json").stdout.splitlines()
-        poisonous = api.stats()["poisonous"]
-    assert len({(row["version"], row["position"]) for row in map(json.loads, listed)}) == len(listed) == poisonous
-    assert sum(load.found().values()) == len(load.found()) == EVENTS - poisonous
+        load = RejectingLoad(World(tmp_path, database, api), KEYED)
+        load.kill_at_random(seed=9, longest=0.6, kills=KILLS)
+
+
+def test_a_twin_that_takes_an_error_for_the_end_loses(tmp_path: Path, database: str) -> None:
+    with MockApi(events=EVENTS, duplicates=0, **FAULTS["errors"]) as api:
+        config = KEYED[KEYED.index("    config:") : KEYED.index("  - key: tidy")]
+        spec = KEYED.replace(config, "    config: {connection: datasync}\n")
+        spec = spec.replace("adapter: http_api", "adapter: tests.kill.twin:ErrorIsEnd")
+        load = RejectingLoad(World(tmp_path, database, api), spec)
+        load.exact = False
+        with pytest.raises(AssertionError, match="lost: in the source"):
+            load.kill_at_random(seed=9, longest=0.6, kills=30)
+
+
+def test_a_twin_that_opens_rejects_before_the_commit_doubles_them(tmp_path: Path, database: str) -> None:
+    with MockApi(events=EVENTS, duplicates=0, **FAULTS["poison"]) as api:
+        spec = KEYED.replace("adapter: postgres", "adapter: tests.kill.twin:RejectsFirst")
+        load = RejectingLoad(World(tmp_path, database, api), spec)
+        with pytest.raises(AssertionError, match="rejects doubled"):
+            load.kill_at("rejects stored", seed=1, furthest=3, kills=10)

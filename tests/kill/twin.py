@@ -14,6 +14,7 @@ from psycopg import sql
 
 from airflow_datahub.adapters.sinks.postgres import Postgres
 from airflow_datahub.contract import Batch, Checkpoint, Cursor, Run, Settle, Source, Stream, Writer, Written
+from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.postgres import checkpoints
 from airflow_datahub.postgres.ahead import Ahead, Copy
 from airflow_datahub.postgres.loading import Loader
@@ -100,6 +101,41 @@ def _unfenced(move: Callable[..., None]) -> Callable[..., None]:
     return moved
 
 
+class RejectsFirst(Postgres):
+    """Its rejects are open before the commit: a kill between the two leaves them there beside those of the next try."""
+
+    def open(self, run: Run, stream: Stream) -> Writer:
+        Rejecting.add = _opened(Rejecting.add)  # type: ignore[method-assign]
+        return super().open(run, stream)
+
+
+def _opened(add: Callable[..., None]) -> Callable[..., None]:
+    def added(self: Rejecting, version: int, rejects: Any, *, provisional: bool) -> None:
+        add(self, version, rejects, provisional=False)
+
+    return added
+
+
+class ErrorIsEnd(Source):
+    """It takes an answer without records for the end, whatever its status: an error or a rate limit loses the rest."""
+
+    connection: str
+    limit: int = 300
+
+    def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
+        position = cursor or 0
+        with _client(run, self.connection) as client:
+            while records := client.get("events", params={"offset": position, "limit": self.limit}).json().get("data"):
+                position += len(records)
+                yield Batch(records, position)
+
+
+def _client(run: Run, name: str) -> httpx.Client:
+    connection = run.connections(name)
+    headers = {"X-API-Key": connection.password or ""}
+    return httpx.Client(base_url=f"{connection.host}/", headers=headers, trust_env=False)
+
+
 class HighestPage(Source):
     """It hands pages on as they come, each with the highest position so far: a kill loses those that come later."""
 
@@ -108,11 +144,9 @@ class HighestPage(Source):
     together: int = 5
 
     def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
-        connection = run.connections(self.connection)
-        headers = {"X-API-Key": connection.password or ""}
         highest = start = cursor or 0
         with (
-            httpx.Client(base_url=f"{connection.host}/", headers=headers, trust_env=False) as client,
+            _client(run, self.connection) as client,
             ThreadPoolExecutor(self.together) as pool,
         ):
             while True:
