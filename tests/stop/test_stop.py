@@ -73,6 +73,7 @@ def stop_at_random(world: World, spec: Path, seed: int, finished: Callable[[], N
             finished()
             before = 0
         if landed >= STOPS:
+            print(landed, "landed")
             return
     raise AssertionError(f"only {landed} of {STOPS} stops landed")
 
