@@ -1,7 +1,8 @@
 """Takes a batch through the steps between source and sink, one compiled function an operator.
 
-The usual case is an optimistic loop. A record that it cannot carry (an error, several results) goes once more through
-the exact way, operator by operator, where the policy `on_error` is decided; operators are pure: nothing is done twice.
+The usual case is optimistic: all records through one operator, then all through the next. A record that one cannot
+carry (an error, several results) goes once more through the exact way, by itself, where the policy `on_error` is
+decided; operators are pure: nothing is done twice.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.errors import RejectRecord, RunError, StopRun
 from airflow_datahub.spec import Pipeline, TransformStep
 from airflow_datahub.state import Counters, Reject
+
+_ONE_EACH = {dict}
 
 _ERRORS = "_errors"
 """The field in which `on_error: flag` adds to what is there."""
@@ -111,37 +114,32 @@ class CompiledStep:
         return after
 
     def _optimistic(self, flow: Flow, after: Flow, count: Counters) -> None:
-        functions = [operator.function for operator in self.operators]
-        records: list[Any] = []
-        kept: list[int] | None = None  # made once a record did not become exactly one
-        for index, record in enumerate(flow.records):
-            work: Any = record if flow.again else record.copy()
-            try:
-                for function in functions:
-                    work = function(work)
-                    if work.__class__ is not dict:
-                        break
-                else:
-                    records.append(work)
-                    if kept is not None:
-                        kept.append(index)
-                    continue
-            except RunError:
-                raise
-            except Exception:
-                work = ()
-            results = self._oddly(work, flow, index, after.rejects, count)
-            kept = list(range(index)) if kept is None else kept
-            records += results
-            kept += [index] * len(results)
+        """All records through one operator after the other; those that it cannot carry go by themselves."""
+        records: list[Any] = flow.records if flow.again else [record.copy() for record in flow.records]
+        kept: Sequence[int] = range(len(records))
+        odd: dict[int, list[Record]] = {}
+        rejects: list[Reject] = []
+        for operator in self.operators:
+            results = _applied(operator.function, records)
+            if not set(map(type, results)) <= _ONE_EACH:
+                for index, result in zip(kept, results, strict=True):
+                    if result.__class__ is not dict:
+                        odd[index] = self._oddly(result, flow, index, rejects, count)
+                kept = [index for index, result in zip(kept, results, strict=True) if result.__class__ is dict]
+                results = [result for result in results if result.__class__ is dict]
+            records = results
+        after.rejects += sorted(rejects, key=lambda reject: reject.position)
         after.records, after.origins, after.positions = records, flow.origins, flow.positions
-        if kept is not None:
-            after.origins = [flow.origins[index] for index in kept]
-            after.positions = [flow.positions[index] for index in kept]
+        if odd:
+            several = sorted([*zip(kept, ([each] for each in records), strict=True), *odd.items()])
+            indices = [index for index, results in several for _ in results]
+            after.records = [record for _, results in several for record in results]
+            after.origins = [flow.origins[index] for index in indices]
+            after.positions = [flow.positions[index] for index in indices]
 
-    def _oddly(self, work: Any, flow: Flow, index: int, rejects: list[Reject], count: Counters) -> list[Record]:
-        """A record that the optimistic loop could not carry."""
-        if work is None:
+    def _oddly(self, result: Any, flow: Flow, index: int, rejects: list[Reject], count: Counters) -> list[Record]:
+        """A record that did not become exactly one."""
+        if result is None:
             count.filtered += 1
             return []
         record = flow.again(flow.origins[index]) if flow.again else flow.records[index]
@@ -194,6 +192,23 @@ def _compiled_step(step: TransformStep, run: Run, values: dict[str, Any]) -> Com
         for each in (step.operators if step.enabled else ())
     ]
     return CompiledStep(step.key, tuple(operators))
+
+
+def _applied(function: Function, records: Sequence[Record]) -> list[Any]:
+    """The operator's results, one a record; a tuple where it failed."""
+    results: list[Any] = []
+    rest = iter(records)
+    while len(results) < len(records):
+        try:
+            results.extend(map(function, rest))
+            failed = len(results) < len(records)  # by StopIteration, which is no end here
+        except RunError:
+            raise
+        except Exception:
+            failed = True
+        if failed:
+            results.append(())  # what came before it is there, and `rest` stands behind it
+    return results
 
 
 def _attempt(step: str, operator: _Operator, record: Record) -> Applied:

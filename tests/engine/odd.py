@@ -8,7 +8,29 @@ from typing import ClassVar
 
 from msgspec import Raw
 
-from airflow_datahub.contract import Batch, Cursor, Function, Record, Run, Source, Transform
+from airflow_datahub.contract import Applied, Batch, Cursor, Function, Record, Run, Source, Transform
+
+
+class Acts(Transform):
+    field: str
+    """What it does with a record is written in this field of it."""
+
+    def compile(self, run: Run) -> Function:
+        name = self.field
+
+        def act(record: Record) -> Applied:
+            what = record.get(name)
+            record["done"] = [*record.get("done", ()), name]
+            if what == "stops":
+                raise StopIteration
+            if what == "fails":
+                raise ValueError(name)
+            if what == "filters":
+                return None
+            copies = {"ones": 1, "twos": 2, "nones": 0}.get(what or "")
+            return record if copies is None else [dict(record, copy=number) for number in range(copies)]
+
+        return act
 
 
 class Twice(Transform):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
 
 from airflow_datahub.contract import Batch, Run, Unreadable
 from airflow_datahub.engine.chain import Flow, compiled
 from airflow_datahub.errors import StopRun
 from airflow_datahub.spec import loads
+from airflow_datahub.state import Counters
 
 SPEC = """version: 1
 steps:
@@ -107,3 +113,26 @@ def test_what_is_no_object_is_set_aside_by_the_source() -> None:
         (3, "rows", [1]),
     ]
     assert list(flow.positions) == [1]
+
+
+WHAT = st.sampled_from(["", "", "", "stops", "fails", "filters", "ones", "twos", "nones"])
+ODD = st.lists(st.fixed_dictionaries({"a": WHAT, "b": WHAT, "c": WHAT}), max_size=8)
+
+
+@given(ODD, st.tuples(*[st.sampled_from(["reject", "drop", "flag"])] * 3), st.booleans())
+def test_records_together_become_what_each_becomes_alone(
+    records: list[dict[str, Any]], policies: tuple[str, ...], encoded: bool
+) -> None:
+    acts = [{"tests.engine.odd:Acts": {"field": n, "on_error": p}} for n, p in zip("abc", policies, strict=True)]
+    pages = [Raw(json.dumps(record).encode()) for record in records] if encoded else records
+    together = applied(json.dumps(acts), pages)
+    alone = [applied(json.dumps(acts), [record]) for record in pages]
+    assert together.records == [record for flow in alone for record in flow.records]
+    assert list(together.positions) == [index for index, flow in enumerate(alone) for _ in flow.records]
+    assert list(together.origins) == [pages[index] for index in together.positions]
+    assert together.rejects == [
+        replace(reject, position=index) for index, flow in enumerate(alone) for reject in flow.rejects
+    ]
+    for key, counts in together.counters.items():
+        summed = sum((replace(flow.counters[key], seconds=0) for flow in alone), Counters())
+        assert replace(counts, seconds=0) == summed
