@@ -66,7 +66,7 @@ def set_(
 def reset(path: Spec) -> None:
     """Forget the position: the next run begins at the start of the source. A run that is under way ends."""
     with _standing(path) as standing:
-        _say("starts over at", standing.start_over())
+        _say("begins at", standing.start_over())
 
 
 @contextmanager
@@ -117,4 +117,6 @@ def _shown(value: Any) -> str:
 
 
 def _say(what: str, to: Checkpoint) -> None:
-    print(f"the next run {what} cursor {json.dumps(to.cursor)}, skip {to.skip} (version {to.version})")
+    cursor = "the start" if to.cursor is None else f"cursor {json.dumps(to.cursor)}"
+    behind = f", {to.skip} records behind it" if to.skip else ""
+    print(f"the next run {what} {cursor}{behind} (version {to.version})")

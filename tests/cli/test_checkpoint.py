@@ -61,6 +61,7 @@ def test_reset_starts_over_and_is_kept_in_the_audit(call: Call, world: World) ->
     before = shown(call)
     reset = call("checkpoint", "reset", EVENTS)
     assert reset.returncode == 0, reset.stderr
+    assert reset.stdout == f"the next run begins at the start (version {before['version'] + 1})\n"
     row = shown(call)
     assert (row["version"], row["cursor"], row["skip"], row["counters"]) == (before["version"] + 1, None, 0, {})
     assert "complete: 10,000 records" in call("run", EVENTS).stderr
