@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from base64 import urlsafe_b64encode
 from pathlib import Path
-
-from cryptography.fernet import Fernet
 
 from airflow_datahub.contract import Log
 from airflow_datahub.errors import ConfigurationError
@@ -51,7 +50,7 @@ def _make(path: Path) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(Fernet.generate_key())
+            file.write(urlsafe_b64encode(os.urandom(32)))  # as Fernet's own generate_key
             file.flush()
             os.fsync(file.fileno())
         os.link(name, path)

@@ -7,18 +7,21 @@ rejects are made. What JSON has no form for travels as `{"$airflow_datahub": <ty
 from __future__ import annotations
 
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode, b64encode, urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from msgspec import Raw
 
 from airflow_datahub.contract import Unreadable
 from airflow_datahub.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 RECORD_LIMIT = 10 << 20
 """Bytes of a record's text above which only its position is kept."""
@@ -31,13 +34,18 @@ class Seal:
 
     def __init__(self, keys: str):
         """Take keys separated by commas; ConfigurationError for one that is no Fernet key."""
-        try:
-            self._fernet = MultiFernet([Fernet(key.strip()) for key in keys.split(",")])
-        except ValueError:
+        self._keys = [key.strip() for key in keys.split(",")]
+        if not all(map(_is_key, self._keys)):
             raise ConfigurationError(
                 "the encryption key is no Fernet key: it must be 32 bytes in URL-safe base64, several separated by "
                 "commas; make one with `openssl rand -base64 32 | tr '+/' '-_'` and set it as AIRFLOW__CORE__FERNET_KEY"
-            ) from None
+            )
+
+    @cached_property
+    def _fernet(self) -> MultiFernet:
+        from cryptography.fernet import Fernet, MultiFernet  # 6 MB, which a run without rejects does not need
+
+        return MultiFernet(map(Fernet, self._keys))
 
     def close(self, record: Any) -> bytes | None:
         """The record encrypted; None where it is above RECORD_LIMIT."""
@@ -46,10 +54,20 @@ class Seal:
 
     def open(self, sealed: bytes) -> Any:
         """The record again; LookupError where none of the keys is the one that it was encrypted with."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return decoded(self._fernet.decrypt(sealed))
         except InvalidToken:
             raise LookupError("the record is encrypted with a key that is not configured any more") from None
+
+
+def _is_key(text: str) -> bool:
+    """As Fernet's own check."""
+    try:
+        return len(urlsafe_b64decode(text)) == 32
+    except ValueError:
+        return False
 
 
 def encoded(record: Any) -> bytes:

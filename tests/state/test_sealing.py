@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -140,3 +142,14 @@ def test_the_limit_is_on_the_bytes_of_the_text() -> None:
     assert sealed
     assert seal.open(sealed) == within
     assert seal.close(above) is None
+
+
+def test_the_library_is_loaded_by_the_first_record_alone() -> None:
+    """It takes 6 MB, and most runs have no reject."""
+    code = (
+        "import sys; from airflow_datahub.state.sealing import Seal; from airflow_datahub.state import store;"
+        f"seal = Seal({KEYS[0]!r}); before = 'cryptography' in sys.modules; seal.close({{}});"
+        "print(before, 'cryptography' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["False", "True"]
