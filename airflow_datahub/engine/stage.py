@@ -32,7 +32,7 @@ from airflow_datahub.state import Counters, Reject
 
 FETCHED_BYTES = 24 << 20
 """JSON that may wait between reader and worker."""
-COMMIT_BYTES = 4 << 20
+COMMIT_BYTES = 5 << 20
 """JSON that fills a commit: three are in memory at once, one of them decoded, which takes three times as much."""
 CANCEL_AFTER = 2.0
 """Seconds after a stop at which running SQL is cancelled."""
