@@ -148,13 +148,16 @@ def _iso_text(field: str, local: Callable[[datetime], str]) -> Callable[[str], s
     hours, read = _Hours(), datetime.fromisoformat
 
     def convert(text: str) -> str:
-        if text.isdecimal() and len(text) != len("20240115"):
+        end = text[19:]
+        canonical_end = end in _FRACTIONS or (len(end) == 8 and end[0] == "." and end[4:7] != "000" and end[7] == "Z")
+        as_it_is = canonical_end and text[7] == "-" and text[10] == "T" and text[13] == ":"
+        if not as_it_is and text.isdecimal() and len(text) != len("20240115"):
             return number(text)
         try:
             moment = read(text)
         except ValueError:
             return other(text)
-        if text[-1] == "Z" and text[13:14] == ":" and text[7] == "-" and text[10] == "T" and _is_canonical(text):
+        if as_it_is:
             return text
         if _STRANGE.search(text) or len(text) > _LONGEST_TEXT:
             raise _not_a_date(field, text)
@@ -171,14 +174,6 @@ def _iso_text(field: str, local: Callable[[datetime], str]) -> Callable[[str], s
         return _epoch(field, float(text) if "." in text else int(text), hours)
 
     return convert
-
-
-def _is_canonical(text: str) -> bool:
-    """Whether a text like `2024-01-15T09:…Z`, which is a date, is written as this operator writes it."""
-    size = len(text)
-    if size == 27:
-        return text[19] == "." and text[23:26] != "000"
-    return size == 20 or (size == 24 and text[19:] in _FRACTIONS)
 
 
 def _any_format(field: str, formats: list[str], local: Callable[[datetime], str]) -> Callable[[str], str]:
