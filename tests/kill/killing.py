@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
@@ -62,7 +63,8 @@ class Started:
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it is still there."""
         if self.process.is_alive() and self.process.pid:
-            os.kill(self.process.pid, number)
+            with suppress(ProcessLookupError):  # the fork server has seen its end before we did
+                os.kill(self.process.pid, number)
 
     def ended(self, within: float = LONGEST) -> int | None:
         """Wait for its end: its exit status; None if it is still there."""
