@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,6 +16,9 @@ ABSENT = msgspec.Raw()
 """Stands in a struct where an object lacks an undecoded field."""
 
 MOST_FIELDS = 200
+
+_value = msgspec.json.Decoder().decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _KINDS = frozenset({dict, type(None)})
 
 Names = tuple[str, ...]
@@ -24,8 +28,8 @@ class Form:
     """Of the objects at the path `names`; grows with what it is shown.
 
     A field that only some have is optional. A field in which something stays undecoded has a form of its own, as long
-    as it holds nothing but objects and null. `opaque` tells what stays undecoded; "" stands for any field that no step
-    names.
+    as it holds nothing but objects of such forms and null; else `exactly` decodes it. `opaque` tells what stays
+    undecoded; "" stands for any field that no step names.
     """
 
     def __init__(self, names: Names, opaque: Callable[[Names], bool]):
@@ -41,10 +45,13 @@ class Form:
 
     def learn(self, objects: Sequence[Record]) -> bool:
         """Take these forms, too; False where there is nothing to be learnt, or no struct can take them."""
+        objects = [each for each in objects if all(map(_usable, each))]
+        if not objects:
+            return False
         forms = set(map(frozenset, objects))
         names, everywhere = dict.fromkeys(chain(self._known, *objects)), frozenset.intersection(*forms)
         known = {name: self._known.get(name, not self._known) and name in everywhere for name in names}
-        if len(known) > MOST_FIELDS or not all(map(_usable, known)):
+        if len(known) > MOST_FIELDS:
             return False
         inside = [self._look_inside(name, objects) for name in known if self._has_form(name)]
         news, self._known = known != self._known or any(inside), known
@@ -80,12 +87,17 @@ class Form:
         optional = [name for name, everywhere in self._known.items() if not everywhere]
         fields: list[Any] = [self._field(name, name in optional) for name in self._known]
         self.struct = msgspec.defstruct("Form", fields, forbid_unknown_fields=True, kw_only=True, gc=False)
-        inner = [(name, form.struct, form.as_record) for name, form in self._inner.items() if form and form._known]
+        inner: list[Inner] = []
+        for name, form in self._inner.items():
+            if form is None:
+                inner.append((name, msgspec.Raw, partial(exactly, (name,), self._opaque)))
+            elif form._known:
+                inner.append((name, form.struct, form.as_record))
         self.as_record = _as_record(optional, inner)
 
     def _field(self, name: str, optional: bool) -> tuple[Any, ...]:
         inner = self._inner.get(name)
-        if self._opaque((*self._names, name)):
+        if self._opaque((*self._names, name)) or (name in self._inner and inner is None):
             return (name, msgspec.Raw, ABSENT) if optional else (name, msgspec.Raw)
         type: Any = Any
         if inner and inner._known:
@@ -94,9 +106,23 @@ class Form:
         return (name, type, msgspec.UNSET) if optional else (name, type)
 
 
-def _as_record(
-    optional: Sequence[str], inner: Sequence[tuple[str, type, Callable[[Any], Record]]]
-) -> Callable[[Any], Record]:
+Inner = tuple[str, type, Callable[[Any], Any]]
+"""A field, what it is decoded into, and what makes its value of that."""
+
+
+def exactly(names: Names, opaque: Callable[[Names], bool], encoded: Any) -> Any:
+    """What is at the path, decoded as far as anybody looks into it, whatever it is; a whole record is an object."""
+    if names and (bytes(memoryview(encoded)[:1]) != b"{" or not opaque((*names, ""))):
+        return _value(encoded)
+    record: Record = _members(encoded)
+    for name, value in record.items():
+        path = (*names, name)
+        if not opaque(path):
+            record[name] = _value(value) if names else exactly(path, opaque, value)
+    return record
+
+
+def _as_record(optional: Sequence[str], inner: Sequence[Inner]) -> Callable[[Any], Record]:
     as_dict = msgspec.structs.asdict
     if not optional and not inner:
         return as_dict
@@ -105,7 +131,7 @@ def _as_record(
         record = as_dict(struct)
         for name, kind, within in inner:
             value = record[name]
-            if value.__class__ is kind:
+            if value.__class__ is kind and value is not ABSENT:
                 record[name] = within(value)
         return record
 

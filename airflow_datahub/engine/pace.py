@@ -30,6 +30,7 @@ class Pace:
     def learn(self, records: int, seconds: float) -> None:
         """A commit of so many records took so long. Several of one size may be under way: each halves only its own."""
         if seconds > SLOW:
-            self.records = self._from = max(self._least, min(self.records, records // 2))
+            least = min(self._least, self.records)
+            self.records = self._from = max(least, min(self.records, records // 2))
         elif seconds < QUICK and records >= self.records >= self._from:
             self.records = min(self._most, self.records + max(1, self.records // 4))

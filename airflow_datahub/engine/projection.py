@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from airflow_datahub.contract import Opaque, Record, Unreadable, nothing_opaque
-from airflow_datahub.engine.form import Form
+from airflow_datahub.engine.form import Form, Names, exactly
 
 MOST_NAMES = 10_000
 """Remembered; a source may make names up."""
@@ -28,13 +28,8 @@ MOST_FORMS = 20
 _BROKEN = (ValueError, RecursionError, TypeError)
 """TypeError: what is no JSON at all, such as a record that the source has refused."""
 
-_ANY_OTHER = ""
-"""A name that no path can lead to: it stands for every field that no step names."""
-
 _value = msgspec.json.Decoder().decode
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
-Names = tuple[str, ...]
 Carries = Callable[[Names], Names | None]
 """Tells the path behind all steps of what is at a path; None where one of them looks into it."""
 
@@ -93,14 +88,8 @@ class Projection:
         self._learn(odd if self._fast else records)
         return records
 
-    def _exactly(self, encoded: Any, names: Names = ()) -> Record:
-        record: Record = _members(encoded)
-        for name, value in record.items():
-            path = (*names, name)
-            if self._opaque(path):
-                continue
-            opened = not names and self._opaque((name, _ANY_OTHER)) and bytes(memoryview(value)[:1]) == b"{"
-            record[name] = self._exactly(value, path) if opened else _value(value)
+    def _exactly(self, encoded: Any) -> Record:
+        record: Record = exactly((), self._opaque, encoded)
         return record
 
     def _learn(self, records: Iterable[Any]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from airflow_datahub.contract import Batch, Record, Refusal
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.postgres.declared import Column, Target, checked_name
-from airflow_datahub.postgres.rows import Shape, Slot
+from airflow_datahub.postgres.rows import Shape, Slot, values_at
 from airflow_datahub.postgres.tables import Layout, inferred, nothing
 
 Fitted = tuple[Batch, Layout, set[str], list[Refusal]]
@@ -29,6 +29,9 @@ def fitted(batch: Batch, layout: Layout, target: Target) -> Fitted:
         return batch, layout, fields, []
     if target.evolution == "reject":
         return batch, layout, fields, _refused(batch, unknown, "no column for field {} (evolution: reject)")
+    unknown &= set[str]().union(*_with_key(batch.records, layout))  # what is refused for want of a key does not count
+    if not unknown:
+        return batch, layout, fields, []
     if target.evolution == "evolve":
         return _evolved(batch, layout, target.max_columns, unknown)
     raise _unknown_fields(layout, unknown)
@@ -58,13 +61,19 @@ def _evolved(batch: Batch, layout: Layout, most: int, unknown: set[str]) -> Fitt
     """A column more for each field that has a value; a field that cannot name a column is refused."""
     bad = {name for name in unknown if not _can_be_a_column(name)}
     refused = _refused(batch, bad, "field {} cannot be the name of a column")
-    records = left(batch, refused)
+    records = _with_key(left(batch, refused), layout)
     fields = set[str]().union(*records)
     values = {name: [record.get(name) for record in records] for name in sorted(unknown & fields)}
     added = [Column(name, (name,), inferred(found)) for name, found in values.items() if not all(map(nothing, found))]
     if added:
         layout = _with_columns(layout, added, most)
     return batch, layout, fields, refused
+
+
+def _with_key(records: Sequence[Record], layout: Layout) -> Sequence[Record]:
+    """Those that are not to be refused for want of a key."""
+    keys = [values_at(records, slot.path) for slot in layout.slots if slot.name in layout.key]
+    return [record for record, *values in zip(records, *keys, strict=True) if None not in values]
 
 
 def _with_columns(layout: Layout, added: Sequence[Column], most: int) -> Layout:

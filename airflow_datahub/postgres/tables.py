@@ -206,9 +206,11 @@ def planned(target: Target, schema: str, records: Sequence[Record]) -> Layout:
 def is_declared(target: Target, records: Sequence[Record]) -> bool:
     """Whether the types of all columns that a table for these records would get are declared."""
     declared = {column.name for column in target.columns if column.type}
-    gathered = set[str]() if target.rest else set[str]().union(*records)
-    inferred = {*gathered, *target.key} - declared - {column.path[0] for column in target.columns if column.path}
-    return not inferred and len(declared) == len(target.columns)
+    taken = {column.path[0] for column in target.columns if column.path}
+    wanted = {*target.key, *filter(None, [target.newer_by])}
+    if not target.rest:
+        wanted = wanted.union(*records)
+    return wanted <= declared | taken and len(declared) == len(target.columns)
 
 
 def create(session: Session, layout: Layout) -> None:

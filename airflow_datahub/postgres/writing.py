@@ -18,6 +18,7 @@ from airflow_datahub.postgres.connecting import connect
 from airflow_datahub.postgres.declared import Target
 from airflow_datahub.postgres.destination import Destination
 from airflow_datahub.postgres.failures import of_data
+from airflow_datahub.postgres.fitting import left
 from airflow_datahub.postgres.link import Link
 from airflow_datahub.postgres.loading import STAGE, Loaded, Loader, StageLost
 from airflow_datahub.postgres.preparing import Prepared, prepare, without_key
@@ -63,6 +64,8 @@ class TableWriter(Writer):
         self._into.start_over()
 
     def settled(self, records: Sequence[Record]) -> bool:
+        if self._target.evolution == "evolve":  # columns to come get their types from the batch that brings them
+            return False
         return self._into.layout is not None or tables.is_declared(self._target, records)
 
     def opaque(self) -> Opaque:
@@ -75,7 +78,7 @@ class TableWriter(Writer):
             refused = without_key(batch, self._target)
             if len(refused) == len(batch.records):  # nothing here that a table could be planned from
                 return Prepared(batch, refused=refused)
-            layout = self._into.layout = tables.planned(self._target, self._schema, batch.records)
+            layout = self._into.layout = tables.planned(self._target, self._schema, left(batch, refused))
         if not batch.records:
             return Prepared(batch)
         prepared = prepare(batch, layout, self._target)

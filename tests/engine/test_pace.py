@@ -67,4 +67,4 @@ def test_a_slow_commit_ends_the_early_growth() -> None:
     pace.sent()
     pace.learn(1_000, 2.1)
     pace.sent()
-    assert pace.records == 5_000
+    assert pace.records == 3_000

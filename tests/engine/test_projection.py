@@ -114,6 +114,26 @@ def test_names_that_a_source_makes_up_inside_a_field_end_its_form_and_nothing_el
         assert list(map(decoded, projection.records(encoded(*page)))) == page
 
 
+def test_what_stays_undecoded_does_not_depend_on_the_records_before() -> None:
+    takes = "p".__eq__
+    digits = b'{"p": {"b": 12345678901234567890.1234567}}'
+    for before in ({"p": {"b": 1}}, {"p": 5}, {"p": {"a": 1, "no name": 2}}):
+        projection = Projection(lambda: takes, untouched)
+        for _ in range(2):
+            projection.records(encoded({"p": {"b": 1}}, before))
+        (record,) = projection.records(encoded(digits))
+        assert bytes(record["p"]["b"]) == b"12345678901234567890.1234567"
+
+
+def test_a_name_that_no_struct_can_have_costs_its_own_record_alone() -> None:
+    projection = opaque("big")
+    for _ in range(2):
+        page = projection.records(encoded(*[{"id": 1, "big": {}}] * 9, {"id": 2, "x-y": 3}))
+    assert page[9] == {"id": 2, "x-y": 3}
+    assert projection._fast is not None
+    assert projection._fast(encoded({"id": 3, "big": 4})[0])["id"] == 3
+
+
 @given(st.lists(st.lists(records | st.fixed_dictionaries({"p": records}), max_size=4), max_size=4))
 def test_projected_inside_a_field_and_then_decoded_is_what_it_was(pages: list[list[dict[str, Any]]]) -> None:
     takes = {"p", "a b"}.__contains__

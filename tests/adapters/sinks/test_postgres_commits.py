@@ -320,3 +320,32 @@ def test_the_session_does_not_depend_on_the_server(database: str) -> None:
     )
     warehouse.load({"id": 1, "t": "2024-02-01 12:00"}, columns={"t": "timestamptz"})
     assert warehouse.sql("select t = '2024-02-01T12:00:00Z'::timestamptz from events") == [(True,)]
+
+
+# small first commits
+
+
+@pytest.mark.parametrize(
+    ("config", "settled"),
+    [
+        ({"columns": {"id": "bigint", "v": "text"}}, True),
+        ({"columns": {"id": "bigint"}}, False),
+        ({"columns": {"id": "bigint", "v": "text"}, "evolution": "evolve"}, False),
+        ({"columns": {"id": "bigint"}, "rest": "others"}, True),
+        ({"columns": {"id": "bigint"}, "rest": "others", "newer_by": "v", "strategy": "upsert"}, False),
+        ({"columns": {"v": "text"}}, False),
+    ],
+)
+def test_first_commits_may_be_small_where_they_decide_no_type(
+    warehouse: Warehouse, config: dict[str, Any], settled: bool
+) -> None:
+    writer = warehouse.open(**config)
+    assert writer.settled([{"id": 1, "v": "x"}]) is settled
+    writer.close()
+
+
+def test_a_record_without_a_key_makes_no_column(warehouse: Warehouse) -> None:
+    assert len(warehouse.load({"id": 1}, {"junk": "x"}).refused) == 1
+    assert [name for name, *_ in warehouse.columns()] == ["id"]
+    assert len(warehouse.load({"id": 2, "v": 5}, {"junk": "x", "v": "y"}, evolution="evolve").refused) == 1
+    assert [(name, kind) for name, kind, *_ in warehouse.columns()] == [("id", "bigint"), ("v", "bigint")]
