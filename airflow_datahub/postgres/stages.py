@@ -102,8 +102,9 @@ def drop_abandoned(session: Session, schema: str, log: Log) -> None:
             drop(session, schema, [name])
             dropped += 1
         except psycopg.Error as error:  # it costs nothing but its room; the next start tries again
+            if session.closed:
+                raise
             log.warning("stage_not_dropped", table=f"{schema}.{name}", reason=said(error))
-        if not session.closed:
-            session.execute("select pg_advisory_unlock(%s)", [lock_of(name)])
+        session.execute("select pg_advisory_unlock(%s)", [lock_of(name)])
     if dropped:
         log.info("stages_dropped", tables=dropped, reason="their owners are gone")

@@ -45,13 +45,17 @@ class TableWriter(Writer):
         self._into = Destination(target, stream, run.log)
         self._link = Link(self._connection, run)
         try:
-            with self._link.failing("USAGE ON SCHEMA of the table"):
-                self._schema = tables.schema_for(self._link.session, target)
-            self._find()
-            self._may_copy_ahead = self._may_make_stages()
+            self._may_copy_ahead, _ = self._link.repeated(lambda passed: self._started(), lambda: False, self._lost)
         except BaseException:
             self._link.close()
             raise
+
+    def _started(self) -> bool:
+        """Find schema and table, make the checkpoint's; whether stages may be made. May be done again."""
+        with self._link.failing("USAGE ON SCHEMA of the table"):
+            self._schema = tables.schema_for(self._link.session, self._target)
+        self._find()
+        return self._may_make_stages()
 
     def resume(self) -> Checkpoint | None:
         with self._link.failing(self._checkpoint_rights):

@@ -427,3 +427,14 @@ def test_a_stop_does_not_wait_for_a_server_that_is_away(
     with pytest.raises(Interrupted):
         crashing.commit(prepared)
     assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize("how", ["before", "after"])
+def test_a_connection_that_is_lost_at_the_start_is_made_again(warehouse: Warehouse, proxy: Proxy, how: How) -> None:
+    """It drops what a dead writer left, in a transaction of its own."""
+    warehouse.sql('create table events (id int); create unlogged table "_datahub_stage_x_0123456789_0" (n int)')
+    loss = proxy.lose(b"COMMIT", how, nth=1)
+    warehouse.load({"id": 1}, strategy="append", key=[], connection_changes={"port": proxy.port})
+    assert loss.happened.is_set()
+    assert warehouse.sql("select id from events") == [(1,)]
+    assert warehouse.sql("select count(*) from pg_class where relpersistence = 'u' and relkind = 'r'") == [(0,)]
