@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from airflow_datahub.contract import Cursor
+from airflow_datahub.errors import RunFailed
 from airflow_datahub.http.paging import Fetched, Step, Walk
 
 AHEAD_BYTES = 24 << 20
@@ -43,6 +44,11 @@ class Reading:
                 self._largest = max(self._largest, len(fetched.page.body))
                 if step.more:
                     await self._go_on(step.behind)
+                elif fetched.missing and await self._has_records_behind(position):
+                    raise RunFailed(
+                        f"{fetched.page.shown}: answered 404, though a page behind it has records: not the end; "
+                        f"the next try asks again"
+                    )
                 yield fetched, step if step.proven or await self._goes_on(step.behind) else replace(step, behind=None)
                 if not step.more:
                     return
@@ -55,6 +61,14 @@ class Reading:
         task = self._under_way[position]
         await asyncio.wait([task])
         return not task.cancelled() and not task.exception() and bool(task.result().page.origins)
+
+    async def _has_records_behind(self, position: Cursor | None) -> bool:
+        """Whether a page that was asked for behind this one has records; where none was, the next one is asked for."""
+        self._begin([] if self._under_way or position is None else list(islice(self._walk.ahead(position), 1)))
+        tasks = list(self._under_way.values())
+        if tasks:
+            await asyncio.wait(tasks)
+        return any(not task.cancelled() and not task.exception() and task.result().page.origins for task in tasks)
 
     async def _go_on(self, position: Cursor | None) -> None:
         wanted = [position]

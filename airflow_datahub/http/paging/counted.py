@@ -31,7 +31,7 @@ class OffsetPaging(Sized):
 
     total: FieldPath | None = None
     """Where the answer has the number of all records. Without it a page smaller than the first, an empty one, or
-    a 404 in its place, is the end."""
+    a 404 in its place with nothing behind it, is the end."""
 
     @property
     def paths(self) -> list[str]:
@@ -60,7 +60,7 @@ class PagePaging(Sized):
 
     pages: FieldPath | None = None
     """Where the answer has the number of all pages. Without it a page smaller than the first, an empty one, or a 404 in
-    its place, is the end."""
+    its place with nothing behind it, is the end."""
 
     @property
     def paths(self) -> list[str]:

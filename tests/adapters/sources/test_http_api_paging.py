@@ -438,6 +438,20 @@ def test_a_404_behind_pages_with_records_is_the_end(paging: dict[str, Any], conc
     assert (ids(batches), error) == (list(range(6)), None)
 
 
+@pytest.mark.parametrize("concurrency", [1, 5])
+@pytest.mark.parametrize("paging", [OFFSET, PAGE])
+def test_a_404_in_front_of_pages_with_records_is_not_the_end(paging: dict[str, Any], concurrency: int) -> None:
+    def answer(asked: Asked) -> Reply:
+        first = int(asked.query.get("offset", (int(asked.query.get("page", 1)) - 1) * 3))
+        return reply("lost on its way", 404) if first == 6 else gone_behind(24)(asked)
+
+    with Hostile(answer) as server:
+        batches, error = together(server, source(paging=paging), concurrency)
+    assert ids(batches) == list(range(6))
+    assert isinstance(error, RunFailed)
+    assert "though a page behind it has records" in str(error)
+
+
 @pytest.mark.parametrize(("paging", "behind"), [(OFFSET, 6), (PAGE, 3)])
 def test_a_404_where_the_last_run_ended_is_the_end_while_the_list_is_there(paging: dict[str, Any], behind: int) -> None:
     with Hostile(gone_behind(6)) as server:
