@@ -82,6 +82,11 @@ class Breaker:
             if self._opened is not None or self._failures >= self._fuse.failures:
                 self._opened, self._successes, self._trials = self._clock(), 0, 0
 
+    def reset(self) -> None:
+        """The circuit is closed, as is known from elsewhere."""
+        with self._lock:
+            self._opened, self._failures, self._successes, self._trials = None, 0, 0, 0
+
     def neither(self) -> None:
         """The request told nothing about the server: it was stopped, or asked to come later."""
         with self._lock:

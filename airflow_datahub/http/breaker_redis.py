@@ -237,7 +237,8 @@ class Link:
         """The error for a person, where the first thing that Redis says is that it does not let us in."""
         from redis.exceptions import AuthenticationError, NoPermissionError
 
-        if isinstance(error, AuthenticationError | NoPermissionError) and not self._met:
+        first = not self._met and self._again is None
+        if isinstance(error, AuthenticationError | NoPermissionError) and first:
             return ConfigurationError(
                 f"connection {self._connection!r}: Redis says {str(error)[:200]!r}; check its login and password, and "
                 f"that they may run scripts on keys {PREFIX}*"
@@ -329,6 +330,8 @@ class SharedBreaker(Breaker):
             raise
         if state == "open":
             raise self._open(number / 1000)
+        if state == "closed":
+            self.reset()  # what this process saw may be long past
         if state == "trial":
             with self._view:
                 self._held.append(token)

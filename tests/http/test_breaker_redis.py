@@ -381,3 +381,38 @@ def test_rights_that_are_taken_away_later_end_no_run() -> None:
         time.sleep(breaker_redis.LOOK_EVERY)
         ask(run, "a")
     assert heard.events == ["redis_lost"]
+
+
+def test_what_a_process_saw_itself_counts_no_more_once_redis_knows_better(redis: RedisServer) -> None:
+    async def story() -> None:
+        ours = breaker(redis, failures=3)
+        await told(ours, *["failed"] * 3)
+        with pytest.raises(RetryLater):
+            await ours.turn()
+        redis.client.flushall()  # the others have closed it since
+        await ours.turn()
+        ours.succeeded()
+        ours._link._lose("gone")
+        await ours.turn()
+
+    asyncio.run(story())
+
+
+def test_one_that_was_lost_and_then_refuses_us_is_left_alone_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker_redis, "REST", 0.3)
+    asked: list[float] = []
+    with RedisServer(password="right") as server:
+        client = client_of(replace(server.connection(), password="wrong"))
+        ping = client.ping
+
+        def counted() -> Any:
+            asked.append(time.monotonic())
+            return ping()
+
+        monkeypatch.setattr(client, "ping", counted)
+        link = Link(client, "shared_redis", Silence())
+        link._lose("gone")
+        for _ in range(50):
+            link.up()
+            time.sleep(0.02)
+    assert 1 <= len(asked) <= 4
