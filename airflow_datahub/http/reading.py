@@ -34,8 +34,9 @@ class Reading:
         self._largest = 1
         self._under_way: dict[Cursor | None, asyncio.Task[Fetched]] = {}
 
-    async def pages(self, position: Cursor | None) -> AsyncGenerator[tuple[Fetched, Step]]:
+    async def pages(self, start: Cursor | None) -> AsyncGenerator[tuple[Fetched, Step]]:
         """The pages from a position on; the next one is asked for before one is handed over."""
+        position = start
         try:
             self._begin([position])
             while True:
@@ -44,11 +45,8 @@ class Reading:
                 self._largest = max(self._largest, len(fetched.page.body))
                 if step.more:
                     await self._go_on(step.behind)
-                elif fetched.missing and await self._has_records_behind(position):
-                    raise RunFailed(
-                        f"{fetched.page.shown}: answered 404, though a page behind it has records: not the end; "
-                        f"the next try asks again"
-                    )
+                elif fetched.missing:
+                    await self._prove_end(position, fetched, begun=position == start)
                 yield fetched, step if step.proven or await self._goes_on(step.behind) else replace(step, behind=None)
                 if not step.more:
                     return
@@ -62,13 +60,22 @@ class Reading:
         await asyncio.wait([task])
         return not task.cancelled() and not task.exception() and bool(task.result().page.origins)
 
-    async def _has_records_behind(self, position: Cursor | None) -> bool:
-        """Whether a page that was asked for behind this one has records; where none was, the next one is asked for."""
-        self._begin([] if self._under_way or position is None else list(islice(self._walk.ahead(position), 1)))
-        tasks = list(self._under_way.values())
-        if tasks:
-            await asyncio.wait(tasks)
-        return any(not task.cancelled() and not task.exception() and task.result().page.origins for task in tasks)
+    async def _prove_end(self, position: Cursor | None, missing: Fetched, *, begun: bool) -> None:
+        """Raise unless the pages behind a missing one, as many as were asked for and at least one, have no records.
+
+        Where the read has `begun` at it, no page shows yet that the list is there, nor how far behind the next page is.
+        """
+        if begun:
+            self._walk.measure(await self._ask(None))
+        if not self._under_way and position is not None:
+            self._begin(list(islice(self._walk.ahead(position), 1)))
+        for task in self._under_way.values():
+            behind = (await task).page
+            if behind.origins:
+                raise RunFailed(
+                    f"{missing.page.shown}: answered 404, though a page behind it has records ({behind.shown}): not "
+                    f"the end; the next try asks again"
+                )
 
     async def _go_on(self, position: Cursor | None) -> None:
         wanted = [position]

@@ -228,6 +228,8 @@ class HttpApi(Source):
 
         async with aclosing(Reading(walk, ask, run.concurrency).pages(here.at)) as pages:
             async for fetched, step in pages:
+                if fetched.missing:
+                    run.log.info("page_is_missing", request=fetched.page.shown, taken_for="the end")
                 yield self._batch(fetched, step, here, tracker)
 
     def _batch(self, fetched: Fetched, step: Step, here: _Pass, tracker: Tracker | None) -> Batch:
@@ -258,8 +260,6 @@ class HttpApi(Source):
 
         query = query if address else {**dict(self._query(here)), **query}
         fetched, retries = await client.get(address or self.path, query, read, hand_over=stale | missing)
-        if fetched.missing and position == here.at:  # no page of this read shows that the list itself is there
-            await self._fetch(client, reader, walk, here, None)
         return replace(fetched, retries=retries)
 
     def _query(self, here: _Pass) -> Iterator[tuple[str, Any]]:

@@ -87,6 +87,9 @@ class _Counting(Walk):
         self._end: int | None = None
         """The first position that is known to be behind the end."""
 
+    def measure(self, first: Fetched) -> None:
+        self._full = max(self._full, len(first.page.origins))
+
     def _look(self, fetched: Fetched, end: int | None) -> bool:
         """Whether the page may be the last. An API may give less than the limit asks for: only a page smaller than its
         own others is."""

@@ -79,6 +79,10 @@ class Walk(ABC):
         """Whether the page may lie behind the end, where some APIs answer 404."""
         return False
 
+    def measure(self, first: Fetched) -> None:
+        """Learn from the first page, fetched apart, how large pages are."""
+        return
+
     def ahead(self, position: Cursor) -> Iterable[Cursor]:
         """The positions that probably follow this one, where they can be known before its page has come."""
         return ()

@@ -453,6 +453,26 @@ def test_a_404_in_front_of_pages_with_records_is_not_the_end(paging: dict[str, A
 
 
 @pytest.mark.parametrize(("paging", "behind"), [(OFFSET, 6), (PAGE, 3)])
+def test_a_404_where_the_last_try_ended_is_not_the_end_in_front_of_records(paging: dict[str, Any], behind: int) -> None:
+    def answer(asked: Asked) -> Reply:
+        first = int(asked.query.get("offset", (int(asked.query.get("page", 1)) - 1) * 3))
+        return reply("lost on its way", 404) if first == 6 else gone_behind(24)(asked)
+
+    error = failure(source(paging=paging), answer, behind)
+    assert isinstance(error, RunFailed)
+    assert ("offset=9" in str(error)) or ("page=4" in str(error))
+
+
+@pytest.mark.parametrize("begin", [None, 6])
+def test_a_404_is_not_taken_for_the_end_where_the_page_behind_it_fails(begin: int | None) -> None:
+    def answer(asked: Asked) -> Reply:
+        first = int(asked.query.get("offset", 0))
+        return reply("no", 403) if first > 6 else gone_behind(6)(asked)
+
+    assert "HTTP 403" in str(failure(source(paging=OFFSET), answer, begin))
+
+
+@pytest.mark.parametrize(("paging", "behind"), [(OFFSET, 6), (PAGE, 3)])
 def test_a_404_where_the_last_run_ended_is_the_end_while_the_list_is_there(paging: dict[str, Any], behind: int) -> None:
     with Hostile(gone_behind(6)) as server:
         assert ids(read(source(paging=paging), server, behind)) == []
