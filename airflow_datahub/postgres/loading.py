@@ -191,6 +191,14 @@ def staged(layout: Layout) -> sql.Composed:
     return sql.SQL("select 0 as {}, {} from {} with no data").format(sql.Identifier(ORDINAL), names, layout.name)
 
 
+def planned_stage(layout: Layout) -> sql.Composed:
+    """The same for a table that this writer makes, and that may not be there yet."""
+    columns = [
+        sql.SQL("null::{} as {}").format(sql.SQL(c.type or "text"), sql.Identifier(c.name)) for c in layout.missing
+    ]
+    return sql.SQL("select 0 as {}, {} where false").format(sql.Identifier(ORDINAL), sql.SQL(", ").join(columns))
+
+
 def copy(session: Session, stage: sql.Identifier, slots: Sequence[Slot], lines: Lines, *, freeze: bool = False) -> None:
     """COPY the rows into a stage; `freeze` where this transaction has truncated it: cheaper to read afterwards."""
     names = identifiers([ORDINAL, *(slot.name for slot in slots)])

@@ -19,7 +19,7 @@ from airflow_datahub.contract import Log
 from airflow_datahub.postgres.connecting import Session
 from airflow_datahub.postgres.declared import LONGEST_NAME, OURS
 from airflow_datahub.postgres.failures import said
-from airflow_datahub.postgres.loading import copy, staged
+from airflow_datahub.postgres.loading import copy, planned_stage, staged
 from airflow_datahub.postgres.rows import Lines, Slot
 from airflow_datahub.postgres.tables import Layout
 
@@ -45,10 +45,11 @@ class Stages:
         self.columns = frozenset(layout.slots)
         self._session, self._schema = session, layout.schema
         self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
+        query = planned_stage(layout) if layout.planned else staged(layout)
         with session.transaction():
             for name in self.names:
                 session.execute("select pg_advisory_lock(%s)", [lock_of(name)])
-                session.execute(sql.SQL(_UNLOGGED).format(self.table(name), staged(layout)))
+                session.execute(sql.SQL(_UNLOGGED).format(self.table(name), query))
                 self._free.put(name)
 
     def table(self, name: str) -> sql.Identifier:

@@ -92,6 +92,11 @@ class Layout:
         """Schema and table, to be put into statements."""
         return sql.Identifier(self.schema, self.table)
 
+    @property
+    def planned(self) -> bool:
+        """Whether it is known of every column, whether the table is there or not, what it is made as."""
+        return bool(self.missing) and not self.added
+
     def unknown(self, fields: set[str]) -> set[str]:
         """The fields that no column takes; a column of the whole record takes them all."""
         if any(not slot.path for slot in self.slots):

@@ -94,7 +94,7 @@ class TableWriter(Writer):
         """Have it copied, but for the first batch, which waits for nobody: a run of one batch needs one connection."""
         if not prepared.count or not prepared.layout:
             return
-        if self._begun and self._may_copy_ahead and self._into.takes(prepared.layout):
+        if self._begun and self._may_copy_ahead and (prepared.layout.planned or self._into.takes(prepared.layout)):
             self._ahead = self._ahead or Ahead(lambda: connect(self._connection), self._run)
             prepared.copy = self._ahead.submit(prepared.layout, prepared.slots, prepared.handed_over())
         self._begun = True

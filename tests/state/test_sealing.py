@@ -128,7 +128,9 @@ def test_another_key_says_so() -> None:
         Seal(KEYS[2]).open(sealed)
 
 
-@pytest.mark.parametrize("keys", ["hunter2", "", f"{KEYS[0]},", KEYS[0][:-6], "ü" * 44])
+@pytest.mark.parametrize(
+    "keys", ["hunter2", "", f"{KEYS[0]},", KEYS[0][:-6], "ü" * 44], ids=["short", "none", "comma", "cut", "letters"]
+)
 def test_what_is_no_key_is_refused_and_not_shown(keys: str) -> None:
     with pytest.raises(ConfigurationError, match="AIRFLOW__CORE__FERNET_KEY") as caught:
         Seal(keys)

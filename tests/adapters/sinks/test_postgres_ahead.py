@@ -86,6 +86,31 @@ def test_a_run_of_one_batch_makes_no_stages_and_no_second_connection(warehouse: 
     assert warehouse.sql(f"select count(*) from pg_stat_activity where {ours}") == [(1,)]
 
 
+@pytest.mark.parametrize(
+    "made", ["", "create table events (id int primary key, n text, more int)"], ids=["", "by another"]
+)
+@pytest.mark.parametrize("strategy", ["upsert", "append"])
+def test_the_second_batch_does_not_wait_for_a_table_that_the_first_one_makes(
+    warehouse: Warehouse, strategy: str, made: str
+) -> None:
+    columns = {"id": "bigint", "n": "bigint"}
+    writer = warehouse.open(strategy=strategy, key=["id"] if strategy == "upsert" else [], columns=columns)
+    first, second = writer.prepare(rows(0)), copied(writer, rows(100))
+    assert second.copy
+    assert second.copy.name, "it is in its stage before there is a table"
+    if made:
+        warehouse.sql(made)
+        with pytest.raises(ConfigurationError, match="the spec says bigint"):
+            committed(writer, first, 1)
+        writer.close()
+        return
+    committed(writer, first, 1)
+    committed(writer, second, 2)
+    writer.close()
+    assert ids(warehouse) == list(range(200))
+    assert "stage_lost" not in warehouse.log.names()
+
+
 def test_more_batches_than_stages_are_copied_by_their_commits(warehouse: Warehouse, writer: Writer) -> None:
     prepared = [copied(writer, rows(100 * n)) for n in range(1, 8)]
     assert [bool(each.copy and each.copy.name) for each in prepared] == [True] * 3 + [False] * 4
