@@ -5,6 +5,7 @@ PY := $(VENV)/bin/python
 FOLDER ?= .demo
 KILLS ?= 200
 STOPS ?= 50
+WORKERS ?= 2
 
 .PHONY: help setup demo test soak bench check screenshot reference lock clean
 
@@ -25,8 +26,8 @@ $(VENV)/.ready: requirements.txt requirements-installer.txt pyproject.toml
 demo: setup  ## a mock API through real Airflow into real PostgreSQL; KEEP=1 leaves it running
 	@$(PY) -m airflow_datahub.demo --folder $(FOLDER)
 
-test: setup check  ## all tests, against real servers that they start themselves
-	@$(PY) -m pytest
+test: setup check  ## all tests, against real servers that they start themselves; WORKERS=1 for one after the other
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 check: setup  ## style, types and the direction of imports
 	@$(VENV)/bin/ruff check --quiet .

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -130,9 +131,14 @@ def test_free_port_prefers() -> None:
     assert free_port(port) == port
 
 
+def opened(folder: Path) -> None:
+    """Let the user through to whom root drops."""
+    for each in takewhile(lambda place: place != Path(tempfile.gettempdir()), (folder, *folder.parents)):
+        each.chmod(0o755)
+
+
 def test_postgres_keeps_its_data_and_ends_with_its_parent(tmp_path: Path, until: Until) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    opened(tmp_path)
     program = "import sys, time; from pathlib import Path; from airflow_datahub.demo.postgres import EmbeddedPostgres\n"
     program += "server = EmbeddedPostgres(Path(sys.argv[1]), durable=False).start()\n"
     program += "server.execute('create table kept as select 1 as one')\nprint(server.port, flush=True); time.sleep(60)"
@@ -149,8 +155,7 @@ def test_postgres_keeps_its_data_and_ends_with_its_parent(tmp_path: Path, until:
 
 
 def test_postgres_that_cannot_start_says_why(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    opened(tmp_path)
     with pytest.raises(
         RunFailed, match=r'(?s)PostgreSQL did not start.*unrecognized configuration parameter "nonsense"'
     ):
