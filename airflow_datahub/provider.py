@@ -15,6 +15,10 @@ def get_provider_info() -> dict[str, Any]:
         "name": "airflow-datahub",
         "description": "Data ingestion: a short YAML file becomes a fast, resumable DAG.",
         "versions": [__version__],
+        "integrations": [{"integration-name": "airflow-datahub"}],
+        "bundles": [
+            {"integration-name": "airflow-datahub", "python-modules": ["airflow_datahub.dag_factory.bundle"]},
+        ],
         "config": {
             SECTION: {
                 "description": "Data ingestion by airflow-datahub.",

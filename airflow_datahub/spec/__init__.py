@@ -18,7 +18,7 @@ from airflow_datahub.spec.models import (
 from airflow_datahub.spec.parameters import resolve_params
 from airflow_datahub.spec.plan import Plan, Stage, plan
 from airflow_datahub.spec.schema import json_schema
-from airflow_datahub.spec.stubs import stub_of, write_stubs
+from airflow_datahub.spec.stubs import refused, specs_in, stub_of, write_stub, write_stubs
 from airflow_datahub.spec.words import OnError, Share
 
 __all__ = [
@@ -39,7 +39,10 @@ __all__ = [
     "load",
     "loads",
     "plan",
+    "refused",
     "resolve_params",
+    "specs_in",
     "stub_of",
+    "write_stub",
     "write_stubs",
 ]

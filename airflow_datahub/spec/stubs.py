@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from airflow_datahub.errors import Problem, SpecError
@@ -29,40 +31,46 @@ def write_stubs(directory: Path, check: bool = False) -> list[Path]:
     With `check` nothing is written, and those that are missing or differ are given. Raises SpecError where two files
     claim one id, a file's name cannot be an id, or the directory cannot be read or written."""
     try:
-        specs = [p.name for p in sorted(directory.iterdir()) if p.suffix in (".yaml", ".yml") and p.is_file()]
-        specs = [name for name in specs if not name.startswith(".")]
-        _check(directory, specs)
+        specs = specs_in(directory)
+        if problems := refused(specs):
+            raise SpecError([Problem(str(directory / name), 1, 1, message) for name, message in problems.items()])
         stale = [name for name in specs if _differs(directory / f"{name}.py", stub_of(name))]
         for name in () if check else stale:
-            _write(directory / f"{name}.py", stub_of(name))
+            write_stub(directory, name)
     except OSError as error:
         raise SpecError([Problem(str(error.filename or directory), 1, 1, f"{error.strerror}")]) from error
     return [directory / f"{name}.py" for name in stale]
 
 
-def _check(directory: Path, specs: list[str]) -> None:
+def specs_in(directory: Path) -> list[str]:
+    """The names of the spec files of a directory, sorted; raises OSError."""
+    found = sorted(p.name for p in directory.iterdir() if p.suffix in (".yaml", ".yml") and p.is_file())
+    return [name for name in found if not name.startswith(".")]
+
+
+def refused(specs: Iterable[str]) -> dict[str, str]:
+    """Why a spec of this name gets no DAG; of two that claim one id the first has it."""
     owners: dict[str, str] = {}
-    problems = []
+    problems = {}
     for name in specs:
         identity = name.partition(".")[0]
         if not _SPEC.fullmatch(name):
-            problems.append((name, "the file's name gives the id; use letters, digits, _ and - in it"))
-        elif identity in owners:
-            problems.append((name, f"claims the id {identity!r} of {owners[identity]!r}; rename one of them"))
-        owners.setdefault(identity, name)
-    if problems:
-        raise SpecError([Problem(str(directory / name), 1, 1, message) for name, message in problems])
+            problems[name] = "the file's name gives the id; use letters, digits, _ and - in it"
+        elif (owner := owners.setdefault(identity, name)) != name:
+            problems[name] = f"claims the id {identity!r} of {owner!r}; rename one of them"
+    return problems
+
+
+def write_stub(directory: Path, spec: str) -> None:
+    """Whole or not at all: Airflow may read the folder at any moment. Raises OSError."""
+    path = directory / f"{spec}.py"
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    try:
+        beside.write_bytes(stub_of(spec).encode())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _differs(path: Path, text: str) -> bool:
     return not path.is_file() or path.read_bytes() != text.encode()
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all: Airflow may read the folder at any moment."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(text.encode())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
