@@ -24,10 +24,10 @@ def of_stage(pipeline: Pipeline, steps: Iterable[str]) -> str:
     return fenced(steps_of(pipeline.text, frozenset(steps)))
 
 
-def fenced(text: str) -> str:
-    """A YAML block; the fence is longer than any run of backticks in the text."""
+def fenced(text: str, language: str = "yaml") -> str:
+    """A block of code; the fence is longer than any run of backticks in the text."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}yaml\n{text.strip(chr(10))}\n{fence}"
+    return f"{fence}{language}\n{text.strip(chr(10))}\n{fence}"
 
 
 def steps_of(text: str, keys: frozenset[str]) -> str:
