@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from airflow_datahub.cli import checkpoint, lint, plan, rejects, run, schema, stubs, test
+from airflow_datahub.cli import checkpoint, lint, plan, rejects, run, schema, store, stubs, test
 from airflow_datahub.cli.console import UnknownLevel
 from airflow_datahub.environment import plugins_folder
 from airflow_datahub.errors import DatahubError, Interrupted, SpecError
@@ -32,6 +32,7 @@ application.command("schema")(schema.schema)
 application.command("stubs")(stubs.stubs)
 application.add_typer(rejects.application, name="rejects", help="Records that were set aside, with their reasons.")
 application.add_typer(checkpoint.application, name="checkpoint", help="Where a pipeline stands, and moving it by hand.")
+application.add_typer(store.application, name="store", help="Where the store is, and bringing it up to date.")
 
 
 def main() -> None:

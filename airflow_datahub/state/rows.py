@@ -116,3 +116,25 @@ class AuditRow:
     pipeline: str
     detail: str
     """What was before and what is now, for a person."""
+
+
+RevisionState = Literal["deployed", "draft"]
+"""A deployed revision has run or was published; a draft is kept in the store alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """One definition of a pipeline."""
+
+    pipeline: str
+    revision: str
+    """The hash of the definition, `${ENV}` unreplaced."""
+    state: RevisionState
+    text: str
+    """The spec as its file had it when it was first seen."""
+    author: str
+    """Who published or drafted it; empty where a run found it in the file."""
+    note: str
+    made_from: str | None
+    """The revision that a draft is to replace."""
+    created_at: datetime

@@ -19,6 +19,7 @@ from airflow_datahub.contract import Connection, Log, Silence, Stream, Undefined
 from airflow_datahub.state import tables
 from airflow_datahub.state.database import Database, PostgreSQL, SQLite
 from airflow_datahub.state.keys import keys_beside, shared_keys
+from airflow_datahub.state.revisions import Revisions
 from airflow_datahub.state.rows import AuditRow, Counters, Reject, RejectRow, RejectState, RunRow, RunState
 from airflow_datahub.state.sealing import RECORD_LIMIT, Seal
 
@@ -38,6 +39,7 @@ class Store:
 
     def __init__(self, database: Database, seal: Seal):
         self._database, self._seal = database, seal
+        self.revisions = Revisions(database)
 
     @classmethod
     def open(
@@ -56,13 +58,11 @@ class Store:
         is not there, or a shared store without a key.
         """
         key = key or environment.encryption_key()
-        shared = _shared(connections or environment.connection, wait)
-        if shared:
-            tables.prepare(shared)
-            return cls(shared, Seal(shared_keys(key, shared.name)))
         home = home or environment.airflow_home()
-        database = SQLite(home / "airflow_datahub.db", wait)
+        database = located(connections, home, wait)
         tables.prepare(database)
+        if isinstance(database, PostgreSQL):
+            return cls(database, Seal(shared_keys(key, database.name)))
         return cls(database, Seal(keys_beside(home / "airflow_datahub.key", key, log or Silence())))
 
     def close(self) -> None:
@@ -220,6 +220,14 @@ class Store:
         if rows:
             with self._database.writing() as connection:
                 connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=new), rows)
+
+
+def located(
+    connections: Callable[[str], Connection] | None = None, home: Path | None = None, wait: float = LOCK_WAIT
+) -> Database:
+    """The database that a store is in, as it is: no table is made. Arguments and errors are those of Store.open."""
+    shared = _shared(connections or environment.connection, wait)
+    return shared or SQLite((home or environment.airflow_home()) / "airflow_datahub.db", wait)
 
 
 def _shared(connections: Callable[[str], Connection], wait: float) -> Database | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,8 @@ from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state.database import Database
 from airflow_datahub.state.rows import Counters
 
-SCHEMA_VERSION = 2
-"""2 added `datahub_audit`."""
+SCHEMA_VERSION = 3
+"""What the steps at the end of this file lead to."""
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
@@ -104,19 +105,32 @@ audit = sa.Table(
 )
 
 
-def prepare(database: Database) -> None:
-    """Make the tables where they are missing, once among any number of processes.
+revision = sa.Table(
+    "datahub_revision",
+    metadata,
+    sa.Column("pipeline", sa.Text, primary_key=True),
+    sa.Column("revision", sa.Text, primary_key=True),
+    sa.Column("state", sa.Text, primary_key=True),
+    _text("text"),
+    _text("author"),
+    _text("note"),
+    _text("made_from", null=True),
+    sa.Column("created_at", Moment, nullable=False),
+)
 
-    Raises ConfigurationError for a store whose schema is newer than this package.
+
+def prepare(database: Database) -> None:
+    """Make the tables where they are missing and bring older ones up to date, once among any number of processes.
+
+    A step and the version that it leads to are one transaction. Raises ConfigurationError for a store whose schema is
+    newer than this package.
     """
-    with database.reading() as connection:
-        found = _version(connection)
-    if (found or 0) < SCHEMA_VERSION:  # so far a newer version only had more tables
+    found = version(database)
+    if (found or 0) < SCHEMA_VERSION:
         with database.alone() as connection:
             found = _version(connection)
             if (found or 0) < SCHEMA_VERSION:
-                metadata.create_all(connection)
-                connection.execute(schema.insert(), {"version": SCHEMA_VERSION})
+                _upgrade(connection, found)
                 return
     if (found or 0) > SCHEMA_VERSION:
         raise ConfigurationError(
@@ -125,7 +139,34 @@ def prepare(database: Database) -> None:
         )
 
 
+def version(database: Database) -> int | None:
+    """The schema version that a store has; None before its tables are made."""
+    with database.reading() as connection:
+        return _version(connection)
+
+
 def _version(connection: sa.Connection) -> int | None:
     if not sa.inspect(connection).has_table(schema.name):
         return None
     return connection.execute(sa.select(sa.func.max(schema.c.version))).scalar()
+
+
+def _upgrade(connection: sa.Connection, found: int | None) -> None:
+    if found is None:
+        metadata.create_all(connection)
+    else:
+        for number in range(found + 1, SCHEMA_VERSION + 1):
+            _STEPS[number](connection)
+    connection.execute(schema.insert(), {"version": SCHEMA_VERSION})
+
+
+def _to_2(connection: sa.Connection) -> None:
+    audit.create(connection, checkfirst=True)
+
+
+def _to_3(connection: sa.Connection) -> None:
+    revision.create(connection, checkfirst=True)
+
+
+# Plain steps and no Alembic: new tables need none of it, and a start of a run would pay for its import.
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3}
