@@ -16,8 +16,12 @@ from airflow_datahub.demo.mock_api import MockApi
 
 ROOT = Path(__file__).parent.parent
 EVENTS = ROOT / "dags" / "pipelines" / "datasync_events.yaml"
-EVENTS_ALONE = EVENTS.read_text().partition("tests:")[0]
-"""The spec without its tests, to be changed."""
+EVENTS_ALONE = (
+    EVENTS.read_text().partition("tests:")[0]
+    .replace('throughput: {batch_size: "${WRITE_BATCH_SIZE:-10000}"}\n', "")
+    .replace('"${API_PAGE_LIMIT:-1000}"', "1000")
+)  # fmt: skip
+"""The spec without its tests and what the environment may change, to be changed."""
 
 
 def http_connection(api: MockApi, **changes: Any) -> str:

@@ -41,6 +41,7 @@ from airflow_datahub.errors import ConfigurationError, RunFailed
 class Settings:
     """How the API behaves; each is an option of the command line, too."""
 
+    host: str = field(default="127.0.0.1", metadata={"help": "address to serve at; 0.0.0.0: all of the machine"})
     port: int = field(default=0, metadata={"help": "0: any free one"})
     events: int = field(default=100_000, metadata={"help": "how many there are"})
     seed: int = field(default=7, metadata={"help": "of the events and the faults"})
@@ -291,9 +292,9 @@ async def serve(settings: Settings) -> None:
     api = Api(settings)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Connection(api.answer, settings.latency), "127.0.0.1", settings.port, backlog=512
+        lambda: Connection(api.answer, settings.latency), settings.host, settings.port, backlog=512
     )
-    print(f"ready http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    print(f"ready http://{settings.host}:{server.sockets[0].getsockname()[1]}", flush=True)
     async with server:
         await server.serve_forever()
 
