@@ -77,6 +77,8 @@ class Trail:
             return "another scheme, host or port; the credentials of a connection stay with its own"
         if there in self._been:
             return "where it was before: the redirects lead in a circle"
+        if not self._most:
+            return "and redirects are not followed here (max_redirects is 0)"
         if len(self._been) > self._most:
             return f"the redirect after {self._most}, which are allowed ('max_redirects')"
         return None
