@@ -16,12 +16,14 @@ from airflow_datahub.demo.mock_api import MockApi
 
 ROOT = Path(__file__).parent.parent
 EVENTS = ROOT / "dags" / "pipelines" / "datasync_events.yaml"
-EVENTS_ALONE = (
-    EVENTS.read_text().partition("tests:")[0]
+EVENTS_FIXED = (
+    EVENTS.read_text()
     .replace('throughput: {batch_size: "${WRITE_BATCH_SIZE:-10000}"}\n', "")
     .replace('"${API_PAGE_LIMIT:-1000}"', "1000")
-)  # fmt: skip
-"""The spec without its tests and what the environment may change, to be changed."""
+)
+"""The spec without what the environment may change, to be changed."""
+EVENTS_ALONE = EVENTS_FIXED.partition("tests:")[0]
+"""The same without its tests."""
 
 
 def http_connection(api: MockApi, **changes: Any) -> str:

@@ -20,7 +20,7 @@ from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
 from airflow_datahub.spec import write_stubs
 from tests.hostile import Asked, Hostile, reply
-from tests.world import EVENTS, ROOT, http_connection
+from tests.world import EVENTS, EVENTS_FIXED, ROOT, http_connection
 
 BROKEN = """version: 1
 schedul: "@daily"
@@ -39,7 +39,7 @@ TASK = "extract-tidy-load"
 
 def variant(name: str, head: str = "", **changes: str) -> str:
     """The events pipeline under another name, with other words above its steps and other values in its lines."""
-    text = EVENTS.read_text().replace("id: datasync_events", f"id: {name}\n{head}")
+    text = EVENTS_FIXED.replace("id: datasync_events", f"id: {name}\n{head}")
     text = text.replace("table: ingested_events", f"table: {name}")
     for old, new in changes.items():
         assert old in text
