@@ -1,6 +1,7 @@
 """Runs the reference and ours in turn, each in a fresh process on a fresh database; what counts is the ratio of rates.
 
-python -m bench [--events 200000] [--rounds 5] [--cases api,api_payload,memory] [--memory 200000,5000000] [--peers]
+python -m bench [--events 200000] [--rounds 5] [--cases api,api_payload,memory,parse]
+                [--memory 200000,5000000] [--peers]
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
-from bench import report
+from bench import parsing, report
 from bench.measuring import Measured, Program, measure
 from bench.peers import peers
 
@@ -52,8 +53,14 @@ def _said(run: Measured) -> str:
     return f"{run.name} {run.rate:,.0f}/s {run.memory:.0f} MB"
 
 
-def case(name: str, asked: argparse.Namespace, events: int, server: EmbeddedPostgres) -> list[report.Round]:
-    print(f"{name}, {events:,} events", file=sys.stderr)
+def title(name: str, size: int) -> str:
+    return f"{name}, {size:,} {'specs' if name == 'parse' else 'events'}"
+
+
+def case(name: str, asked: argparse.Namespace, events: int, server: EmbeddedPostgres) -> Sequence[report.Round]:
+    print(title(name, events), file=sys.stderr)
+    if name == "parse":
+        return parsing.rounds(asked.rounds)
     with MockApi(events=events) as api:
         programs = [ours(api, SPECS[name])]
         if name != "memory":
@@ -68,17 +75,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cases", default="api,api_payload,memory")
+    parser.add_argument("--cases", default="api,api_payload,memory,parse")
     parser.add_argument("--memory", default="200000,5000000", help="events of the case `memory`, one round each")
     parser.add_argument("--peers", action="store_true", help="dlt and sling, too, which are installed into .bench")
     asked = parser.parse_args()
     print(report.machine(), file=sys.stderr)
     sizes = {name: [asked.events] for name in SPECS} | {"memory": [int(each) for each in asked.memory.split(",")]}
+    sizes["parse"] = [parsing.SPECS]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)  # root drops to another user, who must reach it
         with EmbeddedPostgres(Path(folder, "postgres"), settings={"max_wal_size": "4GB"}) as server:
             results = {
-                f"{name}, {events:,} events": case(name, asked, events, server)
+                title(name, events): case(name, asked, events, server)
                 for name in asked.cases.split(",")
                 for events in sizes[name]
             }

@@ -56,7 +56,7 @@ def measure(program: Program, events: int, server: EmbeddedPostgres) -> Measured
     dsn = server.create_database(database)
     server.execute("checkpoint")
     before = cpu_of(server)
-    text, usage = _run(program, dsn)
+    text, usage = run_program(program, dsn)
     after = cpu_of(server)
     seconds = float(found[2]) if (found := OURS.search(text)) else float(text.split()[-2])
     rows = int(server.execute(f"select count(*) from {program.table}", database)[0][0])
@@ -67,7 +67,8 @@ def measure(program: Program, events: int, server: EmbeddedPostgres) -> Measured
     )
 
 
-def _run(program: Program, dsn: str) -> tuple[str, os._Rusage]:
+def run_program(program: Program, dsn: str) -> tuple[str, os._Rusage]:
+    """What it printed and used; `{dsn}` is put in."""
     argv = [each.replace("{dsn}", dsn) for each in program.argv]
     environment = {key: value.replace("{dsn}", dsn) for key, value in program.environment.items()}
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile("w+") as output:

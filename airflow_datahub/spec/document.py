@@ -58,6 +58,10 @@ class Node:
     """Values in it, itself included and aliases written out."""
 
     height: int = 1
+    start: int = 0
+    """Of a list or mapping: where in the text it begins and ends, in characters."""
+
+    end: int = 0
 
     def add(self, key: str | int, child: Node) -> None:
         """Put a value into this list or mapping."""
@@ -141,8 +145,7 @@ class _Reader:
             elif isinstance(event, yaml.CollectionStartEvent):
                 self._begin(event)
             elif isinstance(event, yaml.CollectionEndEvent):
-                closed = self._open.pop()
-                self._put(closed.node, closed.anchor, _Mark(closed.node))
+                self._end(event)
             elif isinstance(event, yaml.AliasEvent):
                 self._alias(event)
             elif isinstance(event, yaml.DocumentStartEvent):
@@ -159,8 +162,13 @@ class _Reader:
             self._stop(event, f"nested more than {DEEPEST} levels deep")
         mapping = isinstance(event, yaml.MappingStartEvent)
         mark = event.start_mark
-        node = Node(mark.line + 1, mark.column + 1, {} if mapping else [], {} if mapping else [])
+        node = Node(mark.line + 1, mark.column + 1, {} if mapping else [], {} if mapping else [], start=mark.index)
         self._open.append(_Open(node, event.anchor))
+
+    def _end(self, event: Any) -> None:
+        closed = self._open.pop()
+        closed.node.end = event.end_mark.index
+        self._put(closed.node, closed.anchor, _Mark(closed.node))
 
     def _scalar(self, event: Any) -> None:
         self._no_tag(event)

@@ -94,7 +94,13 @@ class _Loading:
             return None
         values = {name: getattr(definition, name) for name in Definition.model_fields}
         revision = _revision(self._root.raw, definition.id)
-        return Pipeline.model_construct(**values, steps=tuple(steps), text=text, file=file, revision=revision)
+        return Pipeline.model_construct(
+            **values, steps=tuple(steps), text=text, spans=self._spans(), file=file, revision=revision
+        )
+
+    def _spans(self) -> dict[str, tuple[int, int, int]]:
+        steps = self._root.children["steps"].children.values()
+        return {step.value["key"]: (step.start, step.end, step.column - 1) for step in steps}
 
     def _definition(self, words: dict[str, Any]) -> Definition | None:
         words = {word: value for word, value in words.items() if word not in ("steps", "edges")}

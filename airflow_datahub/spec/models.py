@@ -312,6 +312,10 @@ class Pipeline(Definition):
     text: str = Field(repr=False)
     """The file's text."""
 
+    spans: Mapping[str, tuple[int, int, int]] = Field(repr=False)
+    """Of each step's key, in the text's order: where in the text it begins and ends, in characters, and how far it is
+    indented."""
+
     file: Path | str
     """Where the text stands."""
 
