@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,18 +106,15 @@ def dotted(path: Path) -> str:
 
 
 def fields(items: Sequence[Any]) -> list[Field]:
-    """The fields of records that are objects, those of objects in them too."""
+    """The fields of records that are objects; of an object in them its fields, and not that it may be null."""
     seen: dict[Path, list[str]] = {}
     for item in items:
         for path, value in walk(item):
             if path:
                 seen.setdefault(path, []).append(kind(value))
-    return [_field(path, kinds, len(items)) for path, kinds in seen.items() if not _is_holder(path, kinds, seen)]
-
-
-def _is_holder(path: Path, kinds: list[str], seen: Mapping[Path, Any]) -> bool:
-    """Whether it is there only as the null in place of an object, whose fields are told of."""
-    return set(kinds) == {"null"} and any(other[: len(path)] == path != other for other in seen)
+    holders = {path[:length] for path in seen for length in range(1, len(path))}
+    told = {path: kinds for path, kinds in seen.items() if path not in holders or set(kinds) != {"null"}}
+    return [_field(path, kinds, len(items)) for path, kinds in told.items()]
 
 
 def _field(path: Path, kinds: list[str], count: int) -> Field:

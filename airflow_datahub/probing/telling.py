@@ -14,6 +14,8 @@ from airflow_datahub.probing.paging import Proposal
 from airflow_datahub.probing.shape import Records, fields
 
 LONGEST = 160
+MOST = 100
+"""Fields that are told of."""
 SECRET = re.compile(r"cookie|auth|token|secret|session|api-?key")
 """In the name of a header whose value is not shown."""
 
@@ -59,9 +61,12 @@ def shape(found: Records) -> Iterator[str]:
         yield "  it is empty: nothing is known of its fields; ask for something else with PATH or --query"
     elif not any(isinstance(item, dict) for item in found.items):
         yield "  they are no objects, as records have to be"
-    for each in fields(found.items):
+    known = fields(found.items)
+    for each in known[:MOST]:
         empty = f", {each.empty:.0%} null or missing" if each.empty else ""
         yield f"  {plain(each.path)}: {plain(' | '.join(each.types)) or 'null'}{empty}"
+    if len(known) > MOST:
+        yield f"  … and {len(known) - MOST:,} more fields"
 
 
 def proposal(found: Proposal) -> Iterator[str]:

@@ -133,6 +133,8 @@ GOOD = {
     "no records": ({"data": [], "nextCursor": None}, "it is empty: nothing is known of its fields"),
     "null share": (PAGE, "id: text | integer\n"),
     "date": (PAGE, "at: text (a date), 50% null or missing"),
+    "null or object": ([{"a": None}, {"a": {"b": 1}}], "list of 2\n  a.b: integer, 50% null or missing\n"),
+    "wide": ([{f"f{number}": None for number in range(5000)}], "  … and 4,900 more fields"),
     "inside": (PAGE, "user.name: null, 100% null or missing"),
 }
 
@@ -178,8 +180,8 @@ def test_no_way_works_so_nothing_else_is_asked(call: Call, monkeypatch: pytest.M
 
 
 def test_a_quota_that_is_used_up_ends_it(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    spent = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": "60"}
-    with Hostile(lambda _: reply(PAGE, **spent)) as server:
+    spent = reply(PAGE, x_ratelimit_remaining="0", x_ratelimit_reset="60")
+    with Hostile(lambda _: spent) as server:
         connect(monkeypatch, server)
         code, said = call("probe", "api", "/events", "--try", "sizes")
     assert (code, len(server.asked)) == (0, 1), said
