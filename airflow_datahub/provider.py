@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow_datahub import __version__
 from airflow_datahub.environment import OPTIONS, SECTION, Option
+from airflow_datahub.hooks import form
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -18,6 +19,15 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [{"integration-name": "airflow-datahub"}],
         "bundles": [
             {"integration-name": "airflow-datahub", "python-modules": ["airflow_datahub.dag_factory.bundle"]},
+        ],
+        "connection-types": [
+            {
+                "connection-type": "http-api",
+                "hook-class-name": "airflow_datahub.hooks.http_api.HttpApiHook",
+                "hook-name": "HTTP API",
+                "conn-fields": form.fields(),
+                "ui-field-behaviour": form.BEHAVIOUR,
+            }
         ],
         "config": {
             SECTION: {

@@ -1,4 +1,4 @@
-"""The `extra` of a connection of type http."""
+"""The `extra` of a connection of type http or http-api."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Extra(BaseModel):
 def extra_of(connection: Connection) -> Extra:
     """Read the extra. Raises ConfigurationError, naming the connection and the field."""
     try:
-        return Extra.model_validate(dict(connection.extra))
+        return Extra.model_validate({name: value for name, value in connection.extra.items() if _given(name, value)})
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = ".".join(map(str, first["loc"]))
@@ -147,6 +147,11 @@ def extra_of(connection: Connection) -> Extra:
 def wrong(connection: Connection, message: str) -> ConfigurationError:
     """The error for a connection that cannot be used."""
     return ConfigurationError(f"connection {connection.id!r}: {message}")
+
+
+def _given(name: str, value: object) -> bool:
+    """Airflow's form stores null or an empty text for each field that nobody has touched."""
+    return name not in Extra.model_fields or value not in (None, "")
 
 
 def _near(word: object, known: list[str]) -> str:

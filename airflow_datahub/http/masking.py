@@ -24,6 +24,11 @@ class Mask:
         if secret:
             self._forms = tuple(sorted({*self._forms, *_forms(secret)}, key=len, reverse=True))  # the longest first
 
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """All that is taken out, for a log that masks by itself."""
+        return self._forms
+
     def __call__(self, text: str) -> str:
         for form in self._forms:
             text = text.replace(form, MASKED)

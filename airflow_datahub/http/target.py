@@ -1,9 +1,9 @@
-"""What an Airflow connection of type http says: where requests go, what signs them, and what limits them."""
+"""What a connection of type http or http-api says: where requests go, what signs them, and what limits them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote_plus, urlsplit
 
 from airflow_datahub.contract import Connection
 from airflow_datahub.http.auth import Signer, basic, fixed, hashed, kind_of
@@ -13,6 +13,10 @@ from airflow_datahub.http.limits import Limits
 from airflow_datahub.http.masking import Mask
 from airflow_datahub.http.oauth import tokens_of
 from airflow_datahub.http.retrying import Policy
+
+TYPES = ("http", "https", "http-api")
+SHORTEST = 8
+"""Characters of a secret: Airflow's logs do not mask a very short one, and masking a short one garbles other words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +51,15 @@ def target_of(connection: Connection) -> Target:
     host = str(url.hostname)
     shown = f"[{host}]" if ":" in host else host
     path = "/".join(p for p in (url.path.strip("/"), extra.base_path.strip("/")) if p)
-    masked = _mask(connection)
+    masked = mask_of(connection)
+    signer = _signer(connection, extra, masked)
+    _check_length(connection)
     return Target(
         connection=connection.id, base=f"{url.scheme}://{shown}:{port}/{path}".rstrip("/"), host=host, port=port,
         trusted=_trusted(host, extra), verify=extra.verify, ca_file=extra.ca_file,
         policy=extra.policy, limits=extra.limits, fuse=extra.fuse,
         params=frozenset([extra.param] if extra.param else []),
-        signer=_signer(connection, extra, masked), masked=masked,
+        signer=signer, masked=masked,
     )  # fmt: skip
 
 
@@ -79,15 +85,36 @@ def _trusted(host: str, extra: Extra) -> frozenset[str]:
     return frozenset(filter(None, (host, urlsplit(extra.token_url or "").hostname)))
 
 
-def _mask(connection: Connection) -> Mask:
-    if not connection.password:
-        return Mask()
-    return Mask([connection.password, basic(connection.login or "", connection.password)])
+def mask_of(connection: Connection) -> Mask:
+    """Knows the password, the refresh token and the pair of login and password of basic authentication."""
+    secrets = _secrets(connection)
+    login, password = connection.login or "", secrets.get("password")
+    pairs = [basic(login, password), basic(quote_plus(login), quote_plus(password))] if password else []
+    return Mask([*secrets.values(), *pairs])
+
+
+def _secrets(connection: Connection) -> dict[str, str]:
+    given = {"password": connection.password, "refresh_token": connection.extra.get("refresh_token")}
+    return {name: str(secret) for name, secret in given.items() if secret}
+
+
+def _check_length(connection: Connection) -> None:
+    for name, secret in _secrets(connection).items():
+        if len(secret) < SHORTEST:
+            raise wrong(
+                connection,
+                f"the {name} has fewer than {SHORTEST} characters: logs could not mask it without garbling others, "
+                "and it is easily guessed; have the API give a longer one",
+            )
 
 
 def _check_type(connection: Connection) -> None:
-    if connection.type not in ("http", "https"):
-        raise wrong(connection, f"is of type {connection.type!r}; an HTTP API needs one of type http")
+    if _type(connection) not in TYPES:
+        raise wrong(connection, f"is of type {connection.type!r}; an HTTP API needs one of type http or http-api")
+
+
+def _type(connection: Connection) -> str:
+    return connection.type.lower().replace("_", "-")
 
 
 def _address(connection: Connection) -> SplitResult:
@@ -107,7 +134,8 @@ def _address(connection: Connection) -> SplitResult:
 
 
 def _scheme(connection: Connection) -> str:
-    scheme = connection.schema or connection.type
+    kind = _type(connection)
+    scheme = connection.schema or ("https" if kind == "http-api" else kind)
     if scheme.lower() in ("http", "https"):
         return scheme
     raise wrong(

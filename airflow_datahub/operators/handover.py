@@ -75,6 +75,9 @@ def connection(connection_id: str) -> Connection:
     Raises UndefinedConnection when there is none, or none that this task may have."""
     from airflow.sdk import Connection as AirflowConnection
     from airflow.sdk.exceptions import AirflowNotFoundException
+    from airflow.sdk.log import mask_secret
+
+    from airflow_datahub.http.target import mask_of
 
     try:
         found = AirflowConnection.get(connection_id)
@@ -83,7 +86,7 @@ def connection(connection_id: str) -> Connection:
             f"connection {connection_id!r} is not defined: add it in Airflow under Admin, Connections, "
             f"or set AIRFLOW_CONN_{connection_id.upper()}"
         ) from None
-    return Connection(
+    given = Connection(
         id=connection_id,
         type=found.conn_type or "",
         host=found.host,
@@ -93,3 +96,5 @@ def connection(connection_id: str) -> Connection:
         port=found.port,
         extra=found.extra_dejson,
     )
+    mask_secret(list(mask_of(given).forms))  # Airflow itself masks them as they are, but not encoded
+    return given

@@ -7,7 +7,8 @@ import pytest
 
 from airflow_datahub.contract import Connection
 from airflow_datahub.errors import ConfigurationError
-from airflow_datahub.http.target import target_of
+from airflow_datahub.http.extra import Extra, extra_of
+from airflow_datahub.http.target import mask_of, target_of
 
 SECRET = "s3cr3t/key+1"
 
@@ -24,6 +25,8 @@ def http(host: str | None = "https://api.example.com", **fields: Any) -> Connect
         (http("api.example.com"), "http://api.example.com:80"),
         (http("api.example.com", type="https"), "https://api.example.com:443"),
         (http("api.example.com", schema="https", port=8443), "https://api.example.com:8443"),
+        (http("api.example.com", type="http-api"), "https://api.example.com:443"),
+        (http("api.example.com", type="http_api", schema="http"), "http://api.example.com:80"),
         (http("api.example.com:8080/v1"), "http://api.example.com:8080/v1"),
         (http("http://[::1]:81"), "http://[::1]:81"),
     ],
@@ -55,6 +58,14 @@ def test_the_address(connection: Connection, base: str) -> None:
             "'header' belongs to auth api_key or hmac",
         ),
         (http(password=SECRET, extra={"auth": "api_key", "header": "X", "param": "y"}), "both"),
+        (http(login="me", password="s3cr3t7"), "the password has fewer than 8 characters"),
+        (
+            http(
+                login="me",
+                extra={"auth": "oauth2", "token_url": "https://x.example.com/t", "refresh_token": "s3cr3t7"},
+            ),
+            "the refresh_token has fewer than 8",
+        ),
         (http(password=SECRET + "\n", extra={"auth": "bearer"}), "line break"),
     ],
 )
@@ -87,3 +98,18 @@ def test_the_secret_is_masked_in_every_form() -> None:
 def test_the_secret_is_masked_with_escapes_in_small_letters() -> None:
     target = target_of(http(password=SECRET, extra={"auth": "bearer"}))
     assert target.masked("s3cr3t%2fkey%2b1 s3cr3t/key%2b1") == "*** ***"
+
+
+def test_fields_of_the_form_that_nobody_touched_are_not_given() -> None:
+    blank: dict[str, Any] = dict.fromkeys(Extra.model_fields, "") | {"timeout": None, "allow_private": None}
+    assert extra_of(http(extra=blank)) == Extra()
+
+
+def test_a_misspelt_field_is_named_even_if_it_is_empty() -> None:
+    with pytest.raises(ConfigurationError, match="did you mean 'allow_private'"):
+        extra_of(http(extra={"alow_private": ""}))
+
+
+def test_the_refresh_token_is_masked_too() -> None:
+    masked = mask_of(http(login="me", password=SECRET, extra={"refresh_token": "r3fresh/er"}))
+    assert masked("r3fresh/er r3fresh%2Fer " + base64.b64encode(b"r3fresh/er").decode()) == "*** *** ***"
