@@ -17,7 +17,7 @@ from tests.deployment import FERNET_KEY
 from tests.world import EVENTS, ROOT, World
 
 NEEDED = {"DATABASE_URL": "postgresql://me:secret@db:5432/ingestion"}
-LIVE = {**NEEDED, "API_MODE": "live", "API_BASE_URL": "https://api.example.com/v2", "DATASYNC_API_KEY": "k"}
+LIVE = {**NEEDED, "API_MODE": "live", "API_BASE_URL": "https://api.example.com/v2", "DATASYNC_API_KEY": "k3y-k3y-k3y"}
 
 
 def target(**settings: str) -> Target:
@@ -134,7 +134,7 @@ def test_the_one_shot_brings_all_events_and_says_so(world: World) -> None:
 
 
 def test_a_wrong_key_fails_the_one_shot(world: World) -> None:
-    run = once(world, API_KEY="wrong")
+    run = once(world, API_KEY="wrong-key")
     assert run.returncode == 1
     assert "401" in run.stderr
 
