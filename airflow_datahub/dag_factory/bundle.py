@@ -25,7 +25,10 @@ steps:
   - {key: extract, type: extract, adapter: http_api, config: {connection: any, path: /any}}
   - key: tidy
     type: transform
-    operators: [parse_date: {field: at}, rename: {from: a, to: b}, filter: {keep: {field: a, ne: b}}, set: {field: a, value: 1}]
+    operators:
+      - parse_date: {field: at}
+      - rename: {from: a, to: b}
+      - filter: {keep: {field: a, ne: b}}
   - {key: load, type: load, adapter: postgres, config: {connection: any, table: any, key: [id]}}
 """
 
