@@ -8,7 +8,7 @@ from airflow_datahub.http.extra import Extra
 
 SHOWN = (
     "auth", "header", "param", "token_url", "scope", "audience", "refresh_token", "client_auth",
-    "allow_private", "verify", "ca_file", "base_path", "timeout", "retries",
+    "rate_limit", "burst", "concurrency", "allow_private", "verify", "ca_file", "base_path", "timeout", "retries",
 )  # fmt: skip
 """Fields of the form; the other ones are written into the extra as JSON."""
 BEHAVIOUR: dict[str, Any] = {

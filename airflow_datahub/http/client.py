@@ -68,9 +68,9 @@ class Known:
 class Client:
     """An open client; an asynchronous context manager that closes its connections.
 
-    At most `concurrency` requests are under way at once. `rate_limit` is the number of requests a second to begin with;
-    what the API's answers say wins. `largest` is the size of an answer in bytes, where the connection allows more.
-    No log line holds an address as it was sent: a key may be part of it."""
+    At most `concurrency` requests are under way at once, fewer where the connection says so. `rate_limit` is the number
+    of requests a second to begin with; what the API's answers say wins, up to what the connection allows. `largest` is
+    the size of an answer in bytes, where the connection allows more. No log line holds an address as it was sent: a key may be part of it."""
 
     def __init__(
         self, connection_id: str, run: Run, *, concurrency: int = 10, rate_limit: float | None = None,
@@ -82,6 +82,7 @@ class Client:
         limits = known.target.limits.at_most(largest)
         self._target, self._rate, self._breaker = replace(known.target, limits=limits), known.rate, known.breaker
         self._base = URL(self._target.base)
+        concurrency = min(concurrency, self._target.allowed.concurrency or concurrency)
         self._lanes = Lanes(concurrency)
         self._signing = asyncio.Lock()
         self._transport = Transport(self._target, concurrency)
@@ -189,14 +190,11 @@ class Client:
 
     async def _turn(self, shown: str) -> None:
         """Wait until a request may go out."""
-        longest = self._target.policy.obeyed
-        wait = self._rate.reserve(longest)
-        if wait > longest:
-            raise QuotaUsedUp(f"{shown}: the API's quota is used up for {wait:.0f} s more", wait)
-        if wait:
-            await asyncio.sleep(wait)
         try:
+            await asyncio.sleep(self._rate.reserve())
             await self._breaker.turn()
+        except QuotaUsedUp as error:
+            raise QuotaUsedUp(f"{shown}: {error}", error.delay) from None
         except RetryLater as error:
             raise RetryLater(f"{shown}: {error}", error.delay) from None
 
@@ -275,7 +273,7 @@ def _known(connection_id: str, run: Run, rate_limit: float | None) -> Known:
     known = run.kept.get(name)
     if known is None:
         target = target_of(run.connections(connection_id))
-        rate = Rate(rate_limit, target.policy.obeyed)
+        rate = Rate(rate_limit, target.policy.obeyed, allowed=target.allowed)
         known = run.kept.setdefault(name, Known(target, rate, _breaker(target, run)))
     assert isinstance(known, Known)
     return known

@@ -11,6 +11,7 @@ from airflow_datahub.contract import Connection
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.http.breaker import Fuse
 from airflow_datahub.http.limits import Limits
+from airflow_datahub.http.rate import Allowance
 from airflow_datahub.http.retrying import Policy
 
 Kind = Literal["none", "api_key", "bearer", "basic", "hmac", "oauth2"]
@@ -80,6 +81,13 @@ class Extra(BaseModel):
     max_total_wait: float = Field(Policy().patience, ge=0, le=86_400)
     """Seconds that all such waits of one request may come to; beyond them the task comes back later."""
 
+    rate_limit: float | None = Field(None, gt=0, le=100_000)
+    """Requests a second at most, of all that ask by this connection in a process; whatever a spec or the API allows."""
+    burst: int | None = Field(None, gt=0, le=1000)
+    """Requests that may go out at once after a rest, where `rate_limit` is given; 1 by default."""
+    concurrency: int | None = Field(None, gt=0, le=100)
+    """Requests of one step under way at once, at most; the spec's own `throughput` may ask for fewer."""
+
     max_body: int = Field(Limits().body, gt=0)
     """Bytes of a body, unpacked."""
     max_unannounced: int = Field(Limits().unannounced, gt=0)
@@ -122,6 +130,11 @@ class Extra(BaseModel):
         )  # fmt: skip
 
     @property
+    def allowed(self) -> Allowance:
+        """How much may be asked."""
+        return Allowance(self.rate_limit, self.burst or 1, self.concurrency)
+
+    @property
     def fuse(self) -> Fuse:
         """The breaker."""
         return Fuse(self.breaker_failures, self.breaker_seconds, self.breaker_trials, self.breaker_successes)
@@ -129,6 +142,13 @@ class Extra(BaseModel):
 
 def extra_of(connection: Connection) -> Extra:
     """Read the extra. Raises ConfigurationError, naming the connection and the field."""
+    extra = _validated(connection)
+    if extra.burst and not extra.rate_limit:
+        raise wrong(connection, "extra 'burst' acts only together with 'rate_limit'")
+    return extra
+
+
+def _validated(connection: Connection) -> Extra:
     try:
         return Extra.model_validate({name: value for name, value in connection.extra.items() if _given(name, value)})
     except ValidationError as error:

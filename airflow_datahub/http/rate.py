@@ -2,7 +2,8 @@
 
 The first half of a window's quota may be used as fast as we can; what is left then is spread evenly over the time to
 the window's end, so that the quota lasts and no refusal is provoked. A quota whose window ends later than can be waited
-for is used up as fast as we can: the task comes back once there is a new one.
+for is used up as fast as we can: the task comes back once there is a new one. Whatever is learnt, what the connection
+itself allows is never exceeded.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from airflow_datahub.errors import QuotaUsedUp
 from airflow_datahub.http.retrying import LONGEST_ASKED, Policy, seconds_until
 
 
@@ -35,6 +37,37 @@ class Quota:
         return 0.0 if plenty else self.seconds / self.left
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a connection allows, whatever else is asked for or learnt."""
+
+    per_second: float | None = None
+    """Requests over any longer time; None: as many as there are."""
+    burst: int = 1
+    """Requests at once after a rest."""
+    concurrency: int | None = None
+    """Requests of one client under way at once."""
+
+
+class Ceiling:
+    """Holds requests to an allowance."""
+
+    def __init__(self, allowed: Allowance):
+        self._interval = 1 / allowed.per_second if allowed.per_second else 0.0
+        self._ahead = self._interval * (allowed.burst - 1)
+        self._due = 0.0
+        """When the next one would go out at an even pace (GCRA); it may be `_ahead` of that."""
+
+    @property
+    def next(self) -> float:
+        """The moment from which on a request may go out."""
+        return self._due - self._ahead
+
+    def take(self, at: float) -> None:
+        """One goes out at that moment."""
+        self._due = max(self._due, at) + self._interval
+
+
 class Rate:
     """Says when the next request may go out; any thread may use it. It begins at `per_second`, where given."""
 
@@ -43,8 +76,10 @@ class Rate:
         per_second: float | None = None,
         longest: float = Policy().obeyed,
         clock: Callable[[], float] = time.monotonic,
+        allowed: Allowance = Allowance(),
     ):
-        """`longest`: the seconds that are waited in place."""
+        """`longest`: the seconds that are waited in place for what the server asks for."""
+        self._ceiling = Ceiling(allowed)
         self._longest = longest
         self._clock = clock
         self._lock = threading.Lock()
@@ -52,14 +87,17 @@ class Rate:
         self._next = 0.0
         self._largest = 0
 
-    def reserve(self, longest: float) -> float:
-        """Seconds to wait before a request that may then go out. Nothing is reserved where they are more than
-        `longest`."""
+    def reserve(self) -> float:
+        """Seconds to wait before a request that may then go out. Raises QuotaUsedUp, and reserves nothing, where the
+        server wants more than can be waited for."""
         with self._lock:
             now = self._clock()
-            at = max(now, self._next)
-            if at - now <= longest:
-                self._next = at + self._pause
+            learnt = max(now, self._next)
+            if (wait := learnt - now) > self._longest:
+                raise QuotaUsedUp(f"the API's quota is used up for {wait:.0f} s more", wait)
+            self._next = learnt + self._pause
+            at = max(learnt, self._ceiling.next)
+            self._ceiling.take(at)
             return at - now
 
     def rest(self, seconds: float) -> None:

@@ -12,6 +12,7 @@ from airflow_datahub.http.extra import Extra, Kind, extra_of, wrong
 from airflow_datahub.http.limits import Limits
 from airflow_datahub.http.masking import Mask
 from airflow_datahub.http.oauth import tokens_of
+from airflow_datahub.http.rate import Allowance
 from airflow_datahub.http.retrying import Policy
 
 TYPES = ("http", "https", "http-api")
@@ -35,6 +36,7 @@ class Target:
     policy: Policy
     limits: Limits
     fuse: Fuse
+    allowed: Allowance
     params: frozenset[str]
     """Query parameters that carry a credential."""
     signer: Signer = field(repr=False)
@@ -57,7 +59,7 @@ def target_of(connection: Connection) -> Target:
     return Target(
         connection=connection.id, base=f"{url.scheme}://{shown}:{port}/{path}".rstrip("/"), host=host, port=port,
         trusted=_trusted(host, extra), verify=extra.verify, ca_file=extra.ca_file,
-        policy=extra.policy, limits=extra.limits, fuse=extra.fuse,
+        policy=extra.policy, limits=extra.limits, fuse=extra.fuse, allowed=extra.allowed,
         params=frozenset([extra.param] if extra.param else []),
         signer=signer, masked=masked,
     )  # fmt: skip

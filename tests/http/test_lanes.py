@@ -68,10 +68,11 @@ class Counting:
 
 
 def test_five_are_under_way_at_first_and_never_more_than_allowed() -> None:
-    for allowed, most in ((10, 5), (3, 3), (1, 1)):
+    cases: list[tuple[int, dict[str, int], int]] = [(10, {}, 5), (3, {}, 3), (1, {}, 1)]
+    for allowed, extra, most in [*cases, (10, {"concurrency": 2}, 2), (1, {"concurrency": 2}, 1)]:
         counting = Counting()
         with Hostile(counting) as server:
-            ask(run_of(connection(server.port)), *["a"] * 20, at_once=True, concurrency=allowed)
+            ask(run_of(connection(server.port, **extra)), *["a"] * 20, at_once=True, concurrency=allowed)
         assert counting.most == most
         assert server.connections == most
 

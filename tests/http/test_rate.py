@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from airflow_datahub.contract import Silence
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.errors import QuotaUsedUp, RunFailed
-from airflow_datahub.http.rate import Quota, Rate, tightest
+from airflow_datahub.http.rate import Allowance, Quota, Rate, tightest
 from tests.hostile import Asked, Hostile, Reply, reply
 from tests.http.asking import ask, connection, run_of
 
@@ -66,25 +67,31 @@ def test_half_of_a_quota_is_used_at_once_and_the_rest_spread_to_its_end() -> Non
     clock = Clock()
     rate = Rate(clock=clock)
     rate.learn(left(51, 60))
-    assert [rate.reserve(300) for _ in range(3)] == [0, 0, 0]
+    assert [rate.reserve() for _ in range(3)] == [0, 0, 0]
     rate.learn(left(30, 60))
-    assert [rate.reserve(300) for _ in range(4)] == [2, 4, 6, 8]
+    assert [rate.reserve() for _ in range(4)] == [2, 4, 6, 8]
     clock.now += 8
     rate.learn(left(0, 40))
-    assert [rate.reserve(300) for _ in range(2)] == [40, 40]
+    assert [rate.reserve() for _ in range(2)] == [40, 40]
 
 
 def test_a_rate_to_begin_with_gives_way_to_what_is_learnt() -> None:
     rate = Rate(4, clock=Clock())
-    assert [rate.reserve(300) for _ in range(3)] == [0, 0.25, 0.5]
+    assert [rate.reserve() for _ in range(3)] == [0, 0.25, 0.5]
     rate.learn(left(90, 60))
-    assert rate.reserve(300) == rate.reserve(300) == 0.75
+    assert rate.reserve() == rate.reserve() == 0.75
 
 
 def test_what_is_too_long_is_not_reserved() -> None:
-    rate = Rate(clock=Clock())
+    clock = Clock()
+    rate = Rate(4, clock=clock)
     rate.rest(500)
-    assert [rate.reserve(300), rate.reserve(600), rate.reserve(600)] == [500, 500, 500]
+    for _ in range(2):
+        with pytest.raises(QuotaUsedUp, match="is used up for 500 s more") as caught:
+            rate.reserve()
+        assert caught.value.delay == 500
+    clock.now += 201
+    assert [rate.reserve(), rate.reserve()] == [299, 299.25]
 
 
 def test_requests_keep_to_a_rate() -> None:
@@ -148,7 +155,56 @@ def test_a_limited_api_is_never_made_to_refuse() -> None:
 def test_a_quota_of_a_day_is_used_up_and_not_spread_over_the_day() -> None:
     rate = Rate(clock=Clock())
     rate.learn(left(100, 80_000, limit=1000))
-    assert [rate.reserve(300) for _ in range(3)] == [0, 0, 0]
+    assert [rate.reserve() for _ in range(3)] == [0, 0, 0]
     given = {"x_ratelimit_limit": "1000", "x_ratelimit_remaining": "100", "x_ratelimit_reset": "80000"}
     with Hostile(lambda _: reply({}, **given)) as server:
         assert len(ask(run_of(connection(server.port)), "a", "b", "c")) == 3
+
+
+# --- what the connection allows
+
+
+def test_what_a_connection_allows_is_never_exceeded_and_the_lower_of_two_rates_wins() -> None:
+    clock = Clock()
+    rate = Rate(100, clock=clock, allowed=Allowance(4))
+    assert [rate.reserve() for _ in range(3)] == [0, 0.25, 0.5]
+    rate.learn(left(90, 60))  # as fast as we like, it says
+    assert [rate.reserve(), rate.reserve()] == [0.75, 1.0]
+    slower = Rate(2, clock=clock, allowed=Allowance(4))
+    assert [slower.reserve() for _ in range(3)] == [0, 0.5, 1.0]
+    slower.learn(left(30, 60))  # one every two seconds
+    assert [slower.reserve() for _ in range(3)] == [2, 4, 6]
+
+
+def test_after_a_rest_a_burst_goes_out_at_once_and_no_more() -> None:
+    clock = Clock()
+    rate = Rate(clock=clock, allowed=Allowance(2, burst=3))
+    assert [rate.reserve() for _ in range(5)] == [0, 0, 0, 0.5, 1.0]
+    clock.now += 1.5
+    assert [rate.reserve(), rate.reserve()] == [0, 0.5]
+    clock.now += 1000
+    assert [rate.reserve() for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+def test_what_a_connection_allows_is_waited_for_however_long_that_takes() -> None:
+    """It is no wish of the server's, which would put the task off."""
+    rate = Rate(clock=Clock(), allowed=Allowance(0.01))
+    assert [rate.reserve() for _ in range(5)] == [0, 100, 200, 300, 400]
+
+
+def test_the_server_sees_no_more_requests_than_the_connection_allows() -> None:
+    """By the server's own clock, over two clients of a run at once, whose steps ask for more."""
+    seen: list[float] = []
+
+    def timed(_: Asked) -> Reply:
+        seen.append(time.monotonic())
+        return reply({})
+
+    with Hostile(timed) as server:
+        run = run_of(connection(server.port, rate_limit=20, burst=4))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda _: ask(run, *["a"] * 10, at_once=True, rate_limit=1000), range(2)))
+    assert len(seen) == 20
+    for start in seen:
+        assert sum(start <= at < start + 0.4 for at in seen) <= 0.4 * 20 + 4 + 1  # one that was on its way
+    assert seen[-1] - seen[0] >= 16 / 20 - 0.05

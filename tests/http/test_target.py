@@ -53,6 +53,9 @@ def test_the_address(connection: Connection, base: str) -> None:
         (http(extra={"allow_private": "perhaps"}), "extra 'allow_private'"),
         (http(extra={"timeout": 0}), "extra 'timeout'"),
         (http(extra={"max_total_wait": 86_401}), "extra 'max_total_wait'"),
+        (http(extra={"rate_limit": 0}), "extra 'rate_limit'"),
+        (http(extra={"burst": 5}), "extra 'burst' acts only together with 'rate_limit'"),
+        (http(extra={"concurrency": 101}), "extra 'concurrency'"),
         (
             http(password=SECRET, extra={"auth": "bearer", "header": "X"}),
             "'header' belongs to auth api_key or hmac",

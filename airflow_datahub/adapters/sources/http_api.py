@@ -112,7 +112,8 @@ class HttpApi(Source):
     at the mark of the one before."""
 
     rate_limit: Annotated[float, Field(gt=0, le=100_000)] | None = None
-    """Requests a second to begin with; what the API says of its limits wins."""
+    """Requests a second to begin with; what the API says of its limits wins, but never above the connection's own
+    `rate_limit`."""
 
     cursor_ttl: SomeTime | None = None
     """How long the API knows a cursor: an older one is not tried, the run begins at the mark."""
