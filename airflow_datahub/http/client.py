@@ -70,7 +70,8 @@ class Client:
 
     At most `concurrency` requests are under way at once, fewer where the connection says so. `rate_limit` is the number
     of requests a second to begin with; what the API's answers say wins, up to what the connection allows. `largest` is
-    the size of an answer in bytes, where the connection allows more. No log line holds an address as it was sent: a key may be part of it."""
+    the size of an answer in bytes, where the connection allows more. No log line holds an address as it was sent: a key
+    may be part of it."""
 
     def __init__(
         self, connection_id: str, run: Run, *, concurrency: int = 10, rate_limit: float | None = None,
