@@ -31,6 +31,16 @@ class Option(NamedTuple):
     """What it does, for a person."""
     sensitive: bool = False
     """A secret: only then do its `_CMD` and `_SECRET` forms act, as in Airflow."""
+    otherwise: tuple[str, str] | None = None
+    """Section and name of the option of Airflow's that holds where this one has no value."""
+
+
+class Setting(NamedTuple):
+    """An option as it is set here."""
+
+    value: str | None
+    origin: str
+    """Where the value comes from, for a person."""
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -46,6 +56,7 @@ OPTIONS: Mapping[str, Option] = {
         "Fernet key that stored rejects are encrypted with; several, separated by commas, are tried in turn when "
         "reading, the first one encrypts. Default: [core] fernet_key.",
         sensitive=True,
+        otherwise=("core", "fernet_key"),
     ),
     "redis_conn_id": Option(
         "string",
@@ -64,12 +75,32 @@ def option(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
     """
     declared = OPTIONS[name]
     found = _setting(SECTION, name, environ, declared.sensitive)
-    return declared.default if found is None else found
+    return declared.default if found is None else found.value
+
+
+def setting(name: str, environ: Mapping[str, str] = os.environ) -> Setting:
+    """The value that acts for an option, Airflow's own in its stead included, and where it comes from.
+
+    Arguments and errors are those of `option`."""
+    declared = OPTIONS[name]
+    found = _setting(SECTION, name, environ, declared.sensitive)
+    if declared.otherwise and not (found and found.value):
+        found = _setting(*declared.otherwise, environ, declared.sensitive) or found
+    return found or Setting(declared.default, "default")
+
+
+def unknown_options(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Names in our section that no option has, which therefore do nothing, by where they stand."""
+    prefix = f"AIRFLOW__{SECTION}__".upper()
+    path = _config_file(environ)
+    found = {variable: variable.removeprefix(prefix).lower() for variable in environ if variable.startswith(prefix)}
+    found |= {f"[{SECTION}] {name} in {path}": name for name in _section_of(path, SECTION)}
+    return {where: name for where, name in found.items() if re.sub("_(cmd|secret)$", "", name) not in OPTIONS}
 
 
 def encryption_key(environ: Mapping[str, str] = os.environ) -> str | None:
     """The Fernet keys, separated by commas, that stored payloads are encrypted with; None where none is set."""
-    return option("encryption_key", environ) or _setting("core", "fernet_key", environ, sensitive=True) or None
+    return setting("encryption_key", environ).value or None
 
 
 def redis_connection(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -85,7 +116,7 @@ def airflow_home(environ: Mapping[str, str] = os.environ) -> Path:
 def plugins_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Airflow's plugins folder, in which users put adapters of their own; it need not exist."""
     named = _setting("core", "plugins_folder", environ, sensitive=False)
-    return Path(named) if named else airflow_home(environ) / "plugins"
+    return Path(named.value) if named and named.value else airflow_home(environ) / "plugins"
 
 
 def connection(connection_id: str, environ: Mapping[str, str] = os.environ) -> Connection:
@@ -106,22 +137,25 @@ def connection(connection_id: str, environ: Mapping[str, str] = os.environ) -> C
         raise ConfigurationError(f"connection {connection_id!r}: {variable} {error}") from None
 
 
-def _setting(section: str, name: str, environ: Mapping[str, str], sensitive: bool) -> str | None:
+def _setting(section: str, name: str, environ: Mapping[str, str], sensitive: bool) -> Setting | None:
     """What the environment says, else what airflow.cfg says."""
     variable = f"AIRFLOW__{section}__{name}".upper()
     if variable in environ:
-        return _expanded(environ[variable], environ)
+        return Setting(_expanded(environ[variable], environ), variable)
     found = _by_form(environ, variable, ("_CMD", "_SECRET"), variable, sensitive)
     if found is not None:
         return found
     path = _config_file(environ)
     values = _section_of(path, section)
+    where = f"[{section}] {name} in {path}"
     if name in values:
-        return _expanded(values[name], environ)
-    return _by_form(values, name, ("_cmd", "_secret"), f"[{section}] {name} in {path}", sensitive)
+        return Setting(_expanded(values[name], environ), where)
+    return _by_form(values, name, ("_cmd", "_secret"), where, sensitive)
 
 
-def _by_form(values: Mapping[str, str], name: str, forms: tuple[str, str], where: str, sensitive: bool) -> str | None:
+def _by_form(
+    values: Mapping[str, str], name: str, forms: tuple[str, str], where: str, sensitive: bool
+) -> Setting | None:
     """The value of a setting that is stated as a command; ConfigurationError for a form that cannot act here."""
     command, secret = forms
     form = next((each for each in forms if name + each in values), None)
@@ -134,7 +168,8 @@ def _by_form(values: Mapping[str, str], name: str, forms: tuple[str, str], where
             f"{where}: its form {form} is kept in a secrets backend, which only Airflow can ask; "
             f"outside Airflow set {where} itself or its form {command}"
         )
-    return _output(values[name + form], f"{where} (its form {form})")
+    origin = f"{where} (its form {form})"
+    return Setting(_output(values[name + form], origin), origin)
 
 
 def _output(command: str, where: str) -> str:

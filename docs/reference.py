@@ -5,21 +5,15 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Iterator
-from importlib import import_module
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, get_args
 
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-
-from airflow_datahub.adapters import load, names
-from airflow_datahub.contract import Adapter
+from airflow_datahub.adapters import Kind, names
 from airflow_datahub.http.extra import Extra
+from airflow_datahub.spec.describing import Description, Field, Mapping, describe, fields, nested
 
 PAGE = Path(__file__).with_name("reference.md")
-CONDITIONS = "airflow_datahub.conditions"
-KINDS = {"sources": "Sources", "transforms": "Operators", "sinks": "Sinks"}
+KINDS: dict[Kind, str] = {"sources": "Sources", "transforms": "Operators", "sinks": "Sinks"}
 
 
 def reference() -> str:
@@ -37,7 +31,7 @@ def reference() -> str:
             "",
             f"`extra`: {inspect.getdoc(Extra)}",
             "",
-            *_fields(Extra),
+            *_tables(fields(Extra), nested(Extra)),
         ]
     )
 
@@ -47,74 +41,39 @@ def _kinds() -> Iterator[str]:
         yield from (f"## {title}", "")
         for name, module in sorted(names(kind).items()):
             if module.startswith("airflow_datahub."):
-                yield from _adapter(name, load(kind, name))
+                yield from _adapter(describe(kind, name))
 
 
-def _adapter(name: str, adapter: type[Adapter]) -> Iterator[str]:
-    text = inspect.getdoc(import_module(adapter.__module__)) or ""
-    prose, _, example = text.partition("Example:\n")
-    example, _, sample = example.partition("Given:\n")
-    yield from (f"### `{name}`", "", prose.strip(), "")
-    yield from ("```yaml", inspect.cleandoc("\n" + example), "```", "")
-    if sample:
-        given, _, gives = sample.partition("Gives:\n")
-        yield from ("```yaml", "given:", given.rstrip(), "gives:", gives.rstrip(), "```", "")
-    yield from _fields(adapter)
+def _adapter(found: Description) -> Iterator[str]:
+    yield from (f"### `{found.name}`", "", found.text, "")
+    yield from ("```yaml", found.example, "```", "")
+    if found.given:
+        yield from ("```yaml", "given:", _indented(found.given), "gives:", _indented(found.gives), "```", "")
+    yield from _tables(found.fields, found.mappings)
 
 
-def _fields(model: type[BaseModel]) -> Iterator[str]:
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" if line else line for line in text.splitlines())
+
+
+def _tables(own: Iterable[Field], mappings: Iterable[Mapping]) -> Iterator[str]:
+    yield from _table(own)
+    for each in mappings:
+        yield from (f"`{each.name}`: {each.text}", "", *_table(each.fields))
+
+
+def _table(rows: Iterable[Field]) -> Iterator[str]:
     yield from ("| field | type | default | |", "|---|---|---|---|")
-    schemas = model.model_json_schema()["properties"]
-    nested: list[type[BaseModel]] = []
-    for name, field in model.model_fields.items():
-        if field.exclude:  # a word that is known and does not act yet
-            continue
-        text = " ".join((field.description or "").split()).replace("|", "\\|")
-        word = str(field.alias or name)
-        yield f"| `{word}` | {_type(schemas[word])} | {_default(field, schemas[word])} | {text} |"
-        nested += _models(field.annotation)
+    for row in rows:
+        text = row.text.replace("|", "\\|")
+        yield f"| `{row.name}` | {row.type} | {_default(row)} | {text} |"
     yield ""
-    for each in nested:
-        if each.model_fields:
-            yield from (f"`{each.__name__}`: {' '.join((inspect.getdoc(each) or '').split())}", "")
-            yield from _fields(each)
 
 
-NAMES = {"object": "mapping", "string": "text"}
-
-
-def _type(schema: dict[str, Any]) -> str:
-    """A JSON Schema in a few words."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return "CONDITION" if name in ("Cel", "Comparison", "AllOf", "AnyOf", "Not") else f"`{name}`"
-    if "const" in schema or "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
-    if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(dict.fromkeys(_type(choice) for choice in choices))
-    kind = schema.get("type", "any")
-    if kind == "array":
-        return f"list of {_type(schema.get('items', {}))}"
-    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
-        return f"mapping to {_type(schema['additionalProperties'])}"
-    return NAMES.get(kind, kind)
-
-
-def _default(field: FieldInfo, schema: dict[str, Any]) -> str:
-    if field.is_required():
+def _default(row: Field) -> str:
+    if row.needed:
         return "needed"
-    value = field.get_default(call_default_factory=True, validated_data={})
-    return "" if value is None or isinstance(value, BaseModel) else f"`{json.dumps(schema.get('default', value))}`"
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    return [model for model in _all_models(annotation) if not model.__module__.startswith(CONDITIONS)]
-
-
-def _all_models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _all_models(argument)]
+    return "" if row.default is None else f"`{json.dumps(row.default)}`"
 
 
 def main() -> None:

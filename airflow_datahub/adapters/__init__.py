@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import pkgutil
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -37,8 +38,7 @@ def load(kind: Kind, name: str) -> type[Adapter]:
     ours = f"{__name__}.{kind}.{name}"
     known = {name: ours} if name.isidentifier() and find_spec(ours) else names(kind)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise AdapterNotFound(f"no {kind[:-1]} {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise AdapterNotFound(f"no {kind[:-1]} {name!r}{nearest(name, known)}")
     if ":" in known[name]:
         return _by_path(kind, known[name])
     module = import_module(known[name])
@@ -46,6 +46,12 @@ def load(kind: Kind, name: str) -> type[Adapter]:
     if len(found) != 1:
         raise AdapterNotFound(f"{known[name]} must hold exactly one {KINDS[kind].__name__}, it holds {len(found)}")
     return cast("type[Adapter]", found[0])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about a name that is not known: the nearest that is, if there is one."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _by_path(kind: Kind, path: str) -> type[Adapter]:

@@ -8,7 +8,21 @@ from typing import NoReturn
 
 import typer
 
-from airflow_datahub.cli import checkpoint, lint, plan, probe, rejects, run, schema, store, stubs, test
+from airflow_datahub.cli import (
+    checkpoint,
+    config,
+    describe,
+    lint,
+    listing,
+    plan,
+    probe,
+    rejects,
+    run,
+    schema,
+    store,
+    stubs,
+    test,
+)  # fmt: skip
 from airflow_datahub.cli.console import UnknownLevel
 from airflow_datahub.environment import plugins_folder
 from airflow_datahub.errors import DatahubError, Interrupted, SpecError
@@ -29,6 +43,9 @@ application.command("test")(test.test)
 application.command("run")(run.run)
 application.command("plan")(plan.plan)
 application.command("probe")(probe.probe)
+application.command("list")(listing.list_)
+application.command("describe")(describe.describe)
+application.command("config")(config.config)
 application.command("schema")(schema.schema)
 application.command("stubs")(stubs.stubs)
 application.add_typer(rejects.application, name="rejects", help="Records that were set aside, with their reasons.")

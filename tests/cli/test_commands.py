@@ -83,7 +83,7 @@ def test_stubs_are_written_once_and_checked(tmp_path: Path) -> None:
 
 COMMANDS = (
     ["lint", PIPELINES], ["test", PIPELINES], ["plan", EVENTS], ["schema"], ["stubs", PIPELINES, "--check"],
-    ["run", PIPELINES / "try_it.yaml"], ["rejects", "list"],
+    ["run", PIPELINES / "try_it.yaml"], ["rejects", "list"], ["list"], ["describe", "postgres"], ["config"],
 )  # fmt: skip
 
 

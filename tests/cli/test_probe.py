@@ -6,36 +6,19 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_datahub.cli import application
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.spec import load
+from tests.cli.conftest import Call
 from tests.hostile import Asked, Hostile, Reply, Reset, reply
 from tests.world import EVENTS, ROOT, http_connection
 
 SECRET = "s3cr3t/key+1"
 PAGE = {"data": [{"id": "a", "at": "2024-01-15T09:50:00Z", "user": {"name": None}}, {"id": 2}], "nextCursor": "c"}
-
-Call = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """The command in this process: its exit code and all that it prints."""
-
-    def run(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["airflow-datahub", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            application.main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out + said.err
-
-    return run
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, server: Hostile, **extra: Any) -> None:
