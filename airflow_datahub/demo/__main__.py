@@ -17,20 +17,19 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
 
 import httpx
 from rich.console import Console
 
-from airflow_datahub.demo import folders
+from airflow_datahub.demo import folders, servers
 from airflow_datahub.demo.airflow import StandaloneAirflow
 from airflow_datahub.demo.following import Follower, rate
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres, free_port
+from airflow_datahub.demo.servers import DATABASE, leave
 from airflow_datahub.errors import ConfigurationError, DatahubError, RunFailed
 
 DAG = "datasync_events"
-DATABASE = "warehouse"
 TABLE = "ingested_events"
 RUN_TIMEOUT = 600
 
@@ -77,30 +76,23 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def leave(number: int, _frame: object) -> NoReturn:
-    """End by way of all the cleaning up."""
-    raise SystemExit(128 + number)
-
-
 def start(options: argparse.Namespace, stack: ExitStack, console: Console) -> World:
     """Start PostgreSQL, the mock API and Airflow; the stack ends them."""
     if not options.dags.is_dir():
         raise ConfigurationError(f"there is no folder {options.dags}: say with --dags where the DAGs are")
     folder = stack.enter_context(folders.held(options.folder.absolute()))
-    data = folders.for_postgres(folder / "postgres")
     began = time.monotonic()
-    postgres = stack.enter_context(EmbeddedPostgres(data))
-    postgres.create_database(DATABASE)
+    postgres, api = servers.start(folder, options.events, stack)
+    data = postgres.folder
     console.print(f"PostgreSQL  127.0.0.1:{postgres.port}, data in {data}")
     if not data.is_relative_to(folder):
         console.print(f"            (not in {folder}: it cannot run as root, and no other user may enter there)")
-    api = stack.enter_context(MockApi(events=options.events, log=folder / "mock-api.log"))
     console.print(f"mock API    {api.url}/api/v1/events, {options.events:,} events")
     console.print("Airflow     starts, which takes half a minute …")
     airflow = StandaloneAirflow(
         folder / "airflow",
         options.dags,
-        connections=connections(postgres, api),
+        connections=servers.connections(postgres, api),
         port=free_port(8080),
         parse_interval=30,
     )
@@ -108,26 +100,6 @@ def start(options: argparse.Namespace, stack: ExitStack, console: Console) -> Wo
     console.print(f"Airflow     {airflow.url}, login {airflow.login}, password {airflow.password}", markup=False)
     console.print(f"all healthy after {time.monotonic() - began:.0f} s")
     return World(postgres, api, airflow)
-
-
-def connections(postgres: EmbeddedPostgres, api: MockApi) -> dict[str, dict[str, Any]]:
-    """The connections that the pipeline names."""
-    return {
-        "datasync": {
-            "conn_type": "http",
-            "host": f"{api.url}/api/v1",
-            "password": api.api_key,
-            "extra": {"auth": "api_key", "header": "X-API-Key", "allow_private": True},
-        },
-        "warehouse": {
-            "conn_type": "postgres",
-            "host": "127.0.0.1",
-            "port": postgres.port,
-            "login": "postgres",
-            "password": postgres.password,
-            "schema": DATABASE,
-        },
-    }
 
 
 def ingest(world: World, console: Console) -> None:

@@ -14,18 +14,26 @@ import yaml
 
 from airflow_datahub.engine.trial import try_pipeline
 from airflow_datahub.spec import loads
+from tests.docs import session
 from tests.world import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SESSIONS = {"getting-started.md"}
+"""Pages whose commands and files belong together: they are followed from top to bottom."""
 ELSEWHERE = {
     "make test": "what runs these tests",
     "make demo": "tests/e2e/test_demo.py",
+    "python3 -m venv .venv": "make dist",
+    ". .venv/bin/activate": "make dist",
+    "pip install 'airflow-datahub[demo]'": "make dist",
+    "airflow standalone": "tests/e2e starts its four components, with the page's pipeline",
 }
 
 
 def blocks(language: str) -> list[pytest.param]:
-    found = [(page, match) for page in PAGES for match in BLOCK.finditer(page.read_text()) if match[1] == language]
+    alone = [page for page in PAGES if language != "sh" or page.name not in SESSIONS]
+    found = [(page, match) for page in alone for match in BLOCK.finditer(page.read_text()) if match[1] == language]
     return [
         pytest.param(match[2], id=f"{page.name}:{page.read_text()[: match.start()].count(chr(10)) + 1}")
         for page, match in found
@@ -55,6 +63,13 @@ def test_commands(text: str, tmp_path: Path) -> None:
             cwd=ROOT, env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("name", sorted(SESSIONS))
+def test_a_page_that_is_followed(name: str, tmp_path: Path) -> None:
+    page = ROOT / "docs" / name
+    output = session.follow(page, tmp_path, ELSEWHERE)
+    assert session.missing(page, output) == [], output
 
 
 def test_the_reference_is_what_the_classes_give() -> None:
