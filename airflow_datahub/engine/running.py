@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_datahub.contract import Checkpoint, Run, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
+from airflow_datahub.engine.pinning import begun
 from airflow_datahub.engine.position import START, Position, told
 from airflow_datahub.engine.progress import Progress, logging_instead
 from airflow_datahub.engine.rejecting import Rejecting
@@ -52,25 +53,29 @@ def run_pipeline(
 
     `full` starts at the beginning of the source again, `limit` ends after so many records, `values` are for templates
     beside params and run_id. Raises the errors of `errors.py`, each with pipeline and step in its text; the ledger
-    says how the run ended in every case.
+    says how the run ended in every case. A later try of a run has the spec of its first one.
     """
-    skipped = plan(pipeline).stages[0].skipped
-    if skipped:
-        store.begin(pipeline.id, run.run_id, pipeline.revision, run.trigger)
-        store.end(pipeline.id, run.run_id, "skipped")
-        return Outcome(summary=f"ingestion skipped: {skipped}", skipped=skipped)
-    params = resolve_params(pipeline, run.params)
-    run = replace(run, revision=pipeline.revision, params=params, concurrency=pipeline.concurrency)
-    store.begin(pipeline.id, run.run_id, run.revision, run.trigger)
+    revision = store.begin(pipeline.id, run.run_id, pipeline.revision, run.trigger, pipeline.text)
     try:
-        outcome = _run_stage(pipeline, run, store, full, limit, {**(values or {}), "params": run.params})
+        outcome = _run(begun(pipeline, revision, run, store), run, store, full, limit, values or {})
     except BaseException as error:
         stopped = isinstance(error, Interrupted | KeyboardInterrupt | RetryLater)
         with logging_instead(run.log):
             store.end(pipeline.id, run.run_id, "interrupted" if stopped else "failed", str(error))
         raise
-    store.end(pipeline.id, run.run_id, "success")
+    store.end(pipeline.id, run.run_id, "skipped" if outcome.skipped else "success")
     return outcome
+
+
+def _run(
+    pipeline: Pipeline, run: Run, store: Store, full: bool, limit: int | None, values: Mapping[str, Any]
+) -> Outcome:
+    skipped = plan(pipeline).stages[0].skipped
+    if skipped:
+        return Outcome(summary=f"ingestion skipped: {skipped}", skipped=skipped)
+    params = resolve_params(pipeline, run.params)
+    run = replace(run, revision=pipeline.revision, params=params, concurrency=pipeline.concurrency)
+    return _run_stage(pipeline, run, store, full, limit, {**values, "params": params})
 
 
 def _run_stage(

@@ -23,7 +23,7 @@ _TRIGGERS: Mapping[str, Trigger] = {
 
 
 def run_of(pipeline: Pipeline, context: Mapping[str, Any], log: Log, stopping: threading.Event) -> Run:
-    """The run that a task serves; ConfigurationError names the param that is wrong."""
+    """The run that a task serves, with the params that it was given."""
     dag_run = context["dag_run"]
     return Run(
         pipeline=pipeline.id,
@@ -31,7 +31,7 @@ def run_of(pipeline: Pipeline, context: Mapping[str, Any], log: Log, stopping: t
         started=dag_run.run_after,
         revision=pipeline.revision,
         trigger=_TRIGGERS.get(str(dag_run.run_type.value), "manual"),
-        params=resolve_params(pipeline, context["params"]),
+        params=_given(pipeline, context),
         connections=connection,
         redis=redis_connection(),
         log=log,
@@ -39,9 +39,19 @@ def run_of(pipeline: Pipeline, context: Mapping[str, Any], log: Log, stopping: t
     )
 
 
-def template_values(pipeline: Pipeline, context: Mapping[str, Any]) -> dict[str, Any]:
+def template_values(parsed: Pipeline, pinned: Pipeline, context: Mapping[str, Any]) -> dict[str, Any]:
     """The names that a template may use. Raises ConfigurationError for a param that is wrong."""
-    return {"params": resolve_params(pipeline, context["params"]), "run_id": context["dag_run"].run_id}
+    return {"params": resolve_params(pinned, _given(parsed, context)), "run_id": context["dag_run"].run_id}
+
+
+def _given(parsed: Pipeline, context: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the defaults that Airflow adds: it has those of the spec as it is now, the run those it began with."""
+    said, schemas = context["dag_run"].conf or {}, parsed.params
+    return {
+        name: value
+        for name, value in context["params"].items()
+        if name in said or value != schemas.get(name, {}).get("default", ...)
+    }
 
 
 def under_way(context: Mapping[str, Any]) -> bool:

@@ -41,7 +41,7 @@ _WAITED = "datahub_waited_seconds"
 class StageOperator(BaseOperator):
     """Runs the stage of a pipeline in this task's process; the DAG factory makes it.
 
-    The pipeline is kept as it was parsed, so a spec that is edited meanwhile does not change a task that has begun.
+    What was parsed is for a run that begins; one that has begun, here or elsewhere, goes on with what it began with.
     """
 
     template_fields: Sequence[str] = ("templated",)
@@ -60,11 +60,14 @@ class StageOperator(BaseOperator):
 
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Show Airflow what our renderer made of the templates; Airflow's own never sees them."""
+        from airflow_datahub.engine.pinning import pinned
         from airflow_datahub.engine.rendering import rendered_fields
 
         try:
-            self.templated = rendered_fields(self.pipeline, template_values(self.pipeline, dict(context)))
-        except ConfigurationError as error:
+            with open_store(self.log) as store:
+                pipeline = pinned(self.pipeline, context["dag_run"].run_id, store)
+            self.templated = rendered_fields(pipeline, template_values(self.pipeline, pipeline, dict(context)))
+        except (SpecError, ConfigurationError) as error:
             raise AirflowFailException(f"pipeline {self.pipeline.id!r}: {error}") from error
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,18 +31,23 @@ class Revisions:
         made_from: str | None = None,
     ) -> None:
         """Keep a text; where that revision is kept already in that state, it stays as it is."""
-        row: dict[str, Any] = {
+        with self._database.writing() as connection:
+            self.keep_in(connection, pipeline, revision, text, state, author=author, note=note, made_from=made_from)
+
+    def keep_in(
+        self, connection: sa.Connection, pipeline: str, revision: str, text: str, state: RevisionState = "deployed",
+        **more: str | None,
+    ) -> None:  # fmt: skip
+        """The same within a writing transaction of this database."""
+        row = {
             "pipeline": pipeline,
             "revision": revision,
             "state": state,
             "text": text,
-            "author": author,
+            "created_at": datetime.now(UTC),
         }
-        row |= {"note": note, "made_from": made_from, "created_at": datetime.now(UTC)}
-        # the other dialect would cost every run 5 MB and a tenth of a second
-        dialect = import_module(f"sqlalchemy.dialects.{self._database.engine.dialect.name}")
-        with self._database.writing() as connection:
-            connection.execute(dialect.insert(table).on_conflict_do_nothing(), row)
+        row |= {"author": "", "note": "", "made_from": None, **more}
+        connection.execute(self._database.upsert(table).on_conflict_do_nothing(), row)
 
     def get(self, pipeline: str, revision: str, state: RevisionState = "deployed") -> RevisionRow | None:
         """The revision of exactly that hash."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,12 +74,21 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def begin(self, pipeline: str, run_id: str, revision: str, trigger: str) -> None:
-        """A try of a run begins; a run that is known already has one try more."""
+    def begin(self, pipeline: str, run_id: str, revision: str, trigger: str, text: str = "") -> str:
+        """A try of a run begins; a run that is known already has one try more. The run's revision: of its first try.
+
+        The text of a spec that becomes the run's is kept in the same transaction: who sees the run finds it.
+        """
         row = {"pipeline": pipeline, "run_id": run_id, "revision": revision, "trigger": trigger, "tries": 1}
         row |= {"state": "running", "started_at": _now(), "ended_at": None, "error": None}
-        again = {"state": "running", "revision": revision, "ended_at": None, "error": None}
-        self._upsert(tables.run, [row], again | {"tries": tables.run.c.tries + 1})
+        again = {"state": "running", "ended_at": None, "error": None, "tries": tables.run.c.tries + 1}
+        insert = self._database.upsert(tables.run).values(row)
+        insert = insert.on_conflict_do_update(index_elements=list(tables.run.primary_key), set_=again)
+        with self._database.writing() as connection:
+            pinned = connection.execute(insert.returning(tables.run.c.revision)).scalar_one()
+            if text and pinned == revision:
+                self.revisions.keep_in(connection, pipeline, revision, text)
+        return str(pinned)
 
     def save_steps(self, pipeline: str, run_id: str, steps: Mapping[str, Counters]) -> None:
         """What the steps of a run have counted so far, over all its tries; replaces what was there."""
@@ -213,9 +221,7 @@ class Store:
 
     def _upsert(self, table: sa.Table, rows: list[dict[str, Any]], change: Mapping[str, Any] | Iterable[str]) -> None:
         """Insert rows; where the key is there, change these columns: to the new row's values, or to those given."""
-        # the other dialect would cost every run 5 MB and a tenth of a second
-        dialect = import_module(f"sqlalchemy.dialects.{self._database.engine.dialect.name}")
-        insert = dialect.insert(table)
+        insert = self._database.upsert(table)
         new = change if isinstance(change, Mapping) else {name: insert.excluded[name] for name in change}
         if rows:
             with self._database.writing() as connection:

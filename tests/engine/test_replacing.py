@@ -37,7 +37,9 @@ steps:
 def replacing(
     count: int, config: str = "page: 10", *, text: str = "x", load: str = "columns: {n: integer}", more: str = ""
 ) -> Pipeline:
-    return loads(SPEC.format(count=count, config=config, text=text, load=load, more=more), "numbers.yaml")
+    """Of one revision, whatever it says: what differs between the tries of a run stands for the source behind it."""
+    made = loads(SPEC.format(count=count, config=config, text=text, load=load, more=more), "numbers.yaml")
+    return made.model_copy(update={"revision": "numbers"})
 
 
 @pytest.fixture

@@ -35,7 +35,9 @@ steps:
 def pipeline(
     count: int, config: str = "page: 10", operator: str = "set: {field: s, value: x}", more: str = ""
 ) -> Pipeline:
-    return loads(SPEC.format(count=count, config=config, operator=operator, more=more), "numbers.yaml")
+    """Of one revision, whatever it says: what differs between the tries of a run stands for the source behind it."""
+    made = loads(SPEC.format(count=count, config=config, operator=operator, more=more), "numbers.yaml")
+    return made.model_copy(update={"revision": "numbers"})
 
 
 class Lab:

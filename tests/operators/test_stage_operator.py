@@ -219,6 +219,34 @@ def test_templates_are_rendered_by_us_and_shown(capsys: pytest.CaptureFixture[st
     assert records(capsys)[0]["note"] == "run-1 since 2026-01-01T00:00:00Z"
 
 
+def test_a_retry_runs_and_shows_the_spec_that_the_run_began_with(capsys: pytest.CaptureFixture[str]) -> None:
+    """The default of a param is a part of it, also where Airflow says the one of the spec as it is now."""
+    head = "params: {word: {default: before}}"
+    first, edited = (
+        pipeline("failed", head.replace("before", word), '"{{ params.word }} {{ run_id }}"')
+        for word in ("before", "after")
+    )
+    with pytest.raises(RunFailed):
+        operator(first).execute(context(word="before"))
+    capsys.readouterr()
+    again, given = operator(edited), context(word="after")
+    again.render_template_fields(given)
+    with pytest.raises(RunFailed):
+        again.execute(given)
+    assert again.templated == {"extract.note": "before run-1"}
+    assert [each["note"] for each in records(capsys)] == ["before run-1"]
+
+
+def test_a_run_whose_stages_are_others_now_fails_at_once() -> None:
+    with pytest.raises(RunFailed):
+        operator(pipeline("failed")).execute(context())
+    renamed = loads(pipeline("failed").text.replace("key: print", "key: show"), "given.yaml")
+    task = operator(renamed)
+    task.render_template_fields(context())
+    with pytest.raises(AirflowFailException, match=r"airflow-datahub revisions revert given\.yaml [0-9a-f]{12}"):
+        task.execute(context())
+
+
 @pytest.mark.parametrize("entry", ["render_template_fields", "execute"])
 def test_a_wrong_param_fails_at_once_and_is_named(entry: str) -> None:
     with pytest.raises(AirflowFailException, match=r"param 'since'.*date-time, not 'junk'"):

@@ -64,7 +64,7 @@ def test_another_try_of_a_run_is_counted_and_forgets_the_error(store: Store) -> 
     again = store.run("events", "run-1")
     assert first
     assert again
-    assert (again.tries, again.state, again.revision, again.error, again.ended_at) == (2, "running", "def", None, None)
+    assert (again.tries, again.state, again.revision, again.error, again.ended_at) == (2, "running", "abc", None, None)
     assert again.started_at == first.started_at
 
 
