@@ -79,9 +79,10 @@ class Hosts:
         internal = [] if host.lower() in self._trusted else sorted(each.ip for each in found if is_internal(each.ip))
         if not internal:
             return found
+        what = f"{host} is " if host == internal[0] else f"{host} is {internal[0]}, "
         raise ConfigurationError(
-            f"connection {self._connection!r}: {host} is {internal[0]}, an internal address; if that is meant, put "
-            '"allow_private": true into the extra of a connection to it'
+            f"connection {self._connection!r}: {what}an internal address; if that is meant, put "
+            '"allow_private": true into the extra of a connection to it (Allow private in Airflow\'s form)'
         )
 
 

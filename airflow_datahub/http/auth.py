@@ -129,7 +129,7 @@ FIELDS: Mapping[str, tuple[Kind, ...]] = {
     "header": ("api_key", "hmac"),
     "param": ("api_key",),
     **dict.fromkeys(("sign", "signature", "encoding", "date_header", "timestamp_header"), ("hmac",)),
-    **dict.fromkeys(("token_url", "refresh_token", "scope", "audience", "client_auth"), ("oauth2",)),
+    **dict.fromkeys(("oauth_url", "refresh_token", "scope", "audience", "client_auth"), ("oauth2",)),
 }
 """Which kinds a field of the extra belongs to."""
 

@@ -151,11 +151,14 @@ class Client:
     def _url(self, address: str, query: Query) -> URL:
         link = "://" in address.partition("?")[0]
         try:
-            url = self._own(parsed(address)) if link else parsed(f"{self._target.base}/{address.lstrip('/')}")
+            url = self._own(parsed(address)) if link else parsed(self._behind(address))
             return with_query(url, _pairs(query)) if query else url
         except ConfigurationError as error:
             where = f"connection {self._target.connection!r}, address {self._target.masked(address)[:80]!r}"
             raise ConfigurationError(self._target.masked(f"{where}: {error}")) from None
+
+    def _behind(self, path: str) -> str:
+        return f"{self._target.base}/{path.lstrip('/')}" if path else self._target.base
 
     def _own(self, link: URL) -> URL:
         """A link that the API gave: only its own connection is signed, so only there is it followed."""

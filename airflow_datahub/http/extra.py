@@ -44,7 +44,7 @@ class Extra(BaseModel):
     timestamp_header: str | None = None
     """hmac: a header that carries what {timestamp} is in the signed text."""
 
-    token_url: str | None = None
+    oauth_url: str | None = None
     """oauth2: where tokens are fetched; login and password are the client's id and secret."""
     refresh_token: str | None = Field(None, repr=False)
     """oauth2: fetch tokens with this refresh token, in place of the client's credentials alone."""
@@ -56,13 +56,15 @@ class Extra(BaseModel):
     """oauth2: how the client's id and secret go to the token address; basic by default."""
 
     allow_private: bool = False
-    """Requests may go to internal addresses, as far as they go to the host of the connection or of `token_url`."""
+    """Requests may go to internal addresses, as far as they go to the host of the connection or of `oauth_url`."""
     verify: bool = True
     """false: any TLS certificate is taken; every run warns of it."""
     ca_file: str | None = None
     """File of certificates (PEM) that are trusted in place of the system's."""
     base_path: str = ""
     """Put in front of every path."""
+    test_path: str = ""
+    """Path that the test button of Airflow's form asks, as in /me: one that answers 200 only to good credentials."""
 
     timeout: float = Field(Policy().total, gt=0, le=3600)
     """Seconds for one try, from connecting to the last byte."""

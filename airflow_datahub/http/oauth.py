@@ -86,8 +86,8 @@ def _is_token(value: object) -> bool:
 
 def tokens_of(connection: Connection, extra: Extra, mask: Mask) -> Tokens:
     """Read a connection. Raises ConfigurationError."""
-    if not extra.token_url:
-        raise wrong(connection, "auth oauth2 needs 'token_url' in its extra: the address that gives tokens")
+    if not extra.oauth_url:
+        raise wrong(connection, "auth oauth2 needs 'oauth_url' in its extra: the address that gives tokens")
     if not connection.login:
         raise wrong(connection, "has no login, which auth oauth2 takes as the client's id")
     mask.add(extra.refresh_token)
@@ -97,14 +97,14 @@ def tokens_of(connection: Connection, extra: Extra, mask: Mask) -> Tokens:
     form |= {name: text for name in ("scope", "audience") if (text := getattr(extra, name))}
     if not extra.refresh_token or connection.password:
         return _confidential(connection, extra, form, mask)
-    return Tokens(extra.token_url, form | {"client_id": connection.login}, {}, mask)
+    return Tokens(extra.oauth_url, form | {"client_id": connection.login}, {}, mask)
 
 
 def _confidential(connection: Connection, extra: Extra, form: dict[str, str], mask: Mask) -> Tokens:
     """A client that has a secret."""
     secret, login = secret_of(connection, "oauth2"), str(connection.login)
     if extra.client_auth == "body":
-        return Tokens(str(extra.token_url), form | {"client_id": login, "client_secret": secret}, {}, mask)
+        return Tokens(str(extra.oauth_url), form | {"client_id": login, "client_secret": secret}, {}, mask)
     packed = basic(quote_plus(login), quote_plus(secret))  # RFC 6749, 2.3.1: both are form-encoded first
     mask.add(packed)
-    return Tokens(str(extra.token_url), form, {"authorization": f"Basic {packed}"}, mask)
+    return Tokens(str(extra.oauth_url), form, {"authorization": f"Basic {packed}"}, mask)

@@ -68,23 +68,23 @@ def target_of(connection: Connection) -> Target:
 def _signer(connection: Connection, extra: Extra, masked: Mask) -> Signer:
     kind: Kind = kind_of(connection, extra)
     if kind == "oauth2":
-        _check_token_url(connection, extra.token_url or "")
+        _check_oauth_url(connection, extra.oauth_url or "")
         return tokens_of(connection, extra, masked)
     return hashed(connection, extra) if kind == "hmac" else fixed(connection, extra, kind)
 
 
-def _check_token_url(connection: Connection, url: str) -> None:
+def _check_oauth_url(connection: Connection, url: str) -> None:
     parts = urlsplit(url)
     if url and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
         raise wrong(
-            connection, f"extra 'token_url': {url[:80]!r} is not an address like https://login.example.com/token"
+            connection, f"extra 'oauth_url': {url[:80]!r} is not an address like https://login.example.com/token"
         )
 
 
 def _trusted(host: str, extra: Extra) -> frozenset[str]:
     if not extra.allow_private:
         return frozenset()
-    return frozenset(filter(None, (host, urlsplit(extra.token_url or "").hostname)))
+    return frozenset(filter(None, (host, urlsplit(extra.oauth_url or "").hostname)))
 
 
 def mask_of(connection: Connection) -> Mask:

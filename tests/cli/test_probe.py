@@ -176,7 +176,7 @@ def test_tokens_are_counted(call: Call, monkeypatch: pytest.MonkeyPatch) -> None
         return reply({"access_token": "t", "expires_in": 60}) if asked.method == "POST" else reply({}, 401)
 
     with Hostile(answer) as server:
-        connect(monkeypatch, server, auth="oauth2", token_url=f"http://127.0.0.1:{server.port}/token")
+        connect(monkeypatch, server, auth="oauth2", oauth_url=f"http://127.0.0.1:{server.port}/token")
         code, said = call("probe", "api", "/events")
     assert code == 1
     assert "asks at most 4 requests" in said

@@ -52,11 +52,11 @@ def test_hmac_in_a_form_of_ones_own() -> None:
         ({"auth": "hmac", "password": "x", "sign": "{signature}"}, "{signature} is not known"),
         ({"auth": "hmac", "password": "x", "encoding": "hexx"}, "extra 'encoding'"),
         ({"auth": "bearer", "password": "x", "sign": "{path}"}, "'sign' belongs to auth hmac, auth is bearer"),
-        ({"auth": "oauth2", "login": "me", "password": "x"}, "needs 'token_url'"),
-        ({"auth": "oauth2", "password": "x", "token_url": "https://x/t"}, "has no login"),
-        ({"auth": "oauth2", "login": "me", "token_url": "https://x/t"}, "has no password"),
-        ({"auth": "oauth2", "login": "me", "password": "x", "token_url": "ftp://x/t"}, "'token_url': 'ftp://x/t' is"),
-        ({"auth": "none", "token_url": "https://x/t"}, "'token_url' belongs to auth oauth2, auth is none"),
+        ({"auth": "oauth2", "login": "me", "password": "x"}, "needs 'oauth_url'"),
+        ({"auth": "oauth2", "password": "x", "oauth_url": "https://x/t"}, "has no login"),
+        ({"auth": "oauth2", "login": "me", "oauth_url": "https://x/t"}, "has no password"),
+        ({"auth": "oauth2", "login": "me", "password": "x", "oauth_url": "ftp://x/t"}, "'oauth_url': 'ftp://x/t' is"),
+        ({"auth": "none", "oauth_url": "https://x/t"}, "'oauth_url' belongs to auth oauth2, auth is none"),
     ],
 )
 def test_mistakes_in_the_extra_are_named(given: dict[str, Any], says: str) -> None:
@@ -99,7 +99,7 @@ class Issuer:
 
 def of(server: Hostile, **changes: Any) -> Any:
     given = {"login": "client", "password": SECRET, "auth": "oauth2"} | changes
-    return connection(server.port, token_url=f"http://127.0.0.1:{server.port}/token", **given)
+    return connection(server.port, oauth_url=f"http://127.0.0.1:{server.port}/token", **given)
 
 
 def test_a_token_is_fetched_once_for_all_clients_of_a_run() -> None:

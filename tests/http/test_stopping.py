@@ -55,7 +55,7 @@ def test_while_waiting_for_a_lane() -> None:
 
 
 def test_while_fetching_a_token() -> None:
-    oauth = {"auth": "oauth2", "login": "me", "password": SECRET, "token_url": "http://127.0.0.1:{port}/token"}
+    oauth = {"auth": "oauth2", "login": "me", "password": SECRET, "oauth_url": "http://127.0.0.1:{port}/token"}
     assert stopped(lambda _: [30.0], "a", **oauth).asked[0].path == "/token"
 
 

@@ -65,7 +65,7 @@ def test_the_address(connection: Connection, base: str) -> None:
         (
             http(
                 login="me",
-                extra={"auth": "oauth2", "token_url": "https://x.example.com/t", "refresh_token": "s3cr3t7"},
+                extra={"auth": "oauth2", "oauth_url": "https://x.example.com/t", "refresh_token": "s3cr3t7"},
             ),
             "the refresh_token has fewer than 8",
         ),
