@@ -17,6 +17,7 @@ from tests.world import ROOT
 
 BIN = Path(sys.executable).parent
 CORE = {"postgres", "redis", "init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "ingestion"}
+HEARTBEAT_TIMEOUT = "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"
 NAMED = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
 
@@ -77,9 +78,16 @@ def test_workers_can_be_more_than_one(stack: dict[str, Any]) -> None:
     assert worker["environment"]["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
 
 
+def test_the_task_of_a_dead_worker_is_missed_within_a_minute(stack: dict[str, Any]) -> None:
+    """What tests/kill/test_celery.py sets, with a smaller number; scheduler and worker must agree."""
+    for service in ("scheduler", "worker"):
+        assert stack["services"][service]["environment"][HEARTBEAT_TIMEOUT] == "60"
+
+
 @pytest.mark.parametrize("service", ["ingestion", "worker", "dag-processor"])
 def test_every_setting_reaches_the_services(service: str) -> None:
     of_compose = {"POSTGRES_PASSWORD", "COMPOSE_PROFILES", "AIRFLOW__API_AUTH__JWT_SECRET"}
+    of_compose |= {HEARTBEAT_TIMEOUT} if service == "ingestion" else set()
     given = {name: f"given-{name}" for name in NAMED - of_compose}
     environment = read(**given)["services"][service]["environment"]
     assert {name: environment.get(name) for name in given} == given
