@@ -17,6 +17,7 @@ from airflow_datahub.cli import (
     plan,
     probe,
     rejects,
+    revisions,
     run,
     schema,
     store,
@@ -50,6 +51,7 @@ application.command("schema")(schema.schema)
 application.command("stubs")(stubs.stubs)
 application.add_typer(rejects.application, name="rejects", help="Records that were set aside, with their reasons.")
 application.add_typer(checkpoint.application, name="checkpoint", help="Where a pipeline stands, and moving it by hand.")
+application.add_typer(revisions.application, name="revisions", help="The specs that ran, drafts, and publishing one.")
 application.add_typer(store.application, name="store", help="Where the store is, and bringing it up to date.")
 
 

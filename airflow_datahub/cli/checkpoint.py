@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -71,6 +68,7 @@ def reset(path: Spec) -> None:
 
 @contextmanager
 def _standing(path: Path) -> Iterator[Standing]:
+    from airflow_datahub.cli.actor import actor
     from airflow_datahub.cli.console import Console
     from airflow_datahub.cli.specs import one
     from airflow_datahub.contract import Run
@@ -81,15 +79,8 @@ def _standing(path: Path) -> Iterator[Standing]:
 
     pipeline = load(one(path))
     run = Run(pipeline=pipeline.id, run_id="by-hand", connections=connection, log=Console())
-    with Store.open() as store, standing(pipeline, run, store, _actor()) as opened:
+    with Store.open() as store, standing(pipeline, run, store, actor()) as opened:
         yield opened
-
-
-def _actor() -> str:
-    try:
-        return f"{getpass.getuser()}@{platform.node()}"
-    except (KeyError, OSError):  # a container may run under a number that has no name
-        return f"{os.getuid()}@{platform.node()}"
 
 
 def _parsed(option: str, text: str | None) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import yaml
 
 from airflow_datahub.errors import ConfigurationError, SpecError
 from airflow_datahub.spec import loads
+from airflow_datahub.spec.replacing import replace_file
 
 Learnt = Mapping[str, Any]
 """Fields of the config of an `http_api` step."""
@@ -130,12 +129,7 @@ def _flow(value: Any) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    path = path.resolve()
     try:
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, delete=False) as file:
-            file.write(text.encode())
-        os.chmod(file.name, path.stat().st_mode)
-        os.replace(file.name, path)
+        replace_file(path, text.encode())
     except OSError as error:
         raise Unsafe(f"{path} cannot be written: {error}") from None

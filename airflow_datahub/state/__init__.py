@@ -3,6 +3,28 @@
 The words are here and cost nothing to import; the store itself is `airflow_datahub.state.store.Store`.
 """
 
-from airflow_datahub.state.rows import AuditRow, Counters, Reject, RejectRow, RejectState, RevisionRow, RunRow, RunState
+from airflow_datahub.state.rows import (
+    AuditRow,
+    Counters,
+    Reject,
+    RejectRow,
+    RejectState,
+    RevisionRow,
+    RevisionState,
+    RunRow,
+    RunState,
+    Use,
+)
 
-__all__ = ["AuditRow", "Counters", "Reject", "RejectRow", "RejectState", "RevisionRow", "RunRow", "RunState"]
+__all__ = [
+    "AuditRow",
+    "Counters",
+    "Reject",
+    "RejectRow",
+    "RejectState",
+    "RevisionRow",
+    "RevisionState",
+    "RunRow",
+    "RunState",
+    "Use",
+]

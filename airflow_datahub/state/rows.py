@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -132,9 +132,20 @@ class RevisionRow:
     state: RevisionState
     text: str
     """The spec as its file had it when it was first seen."""
-    author: str
+    author: str = ""
     """Who published or drafted it; empty where a run found it in the file."""
-    note: str
-    made_from: str | None
-    """The revision that a draft is to replace."""
-    created_at: datetime
+    note: str = ""
+    made_from: str | None = None
+    """SHA-256 of the file that a draft is to replace; None where there was no file."""
+    created_at: datetime = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The runs of one revision."""
+
+    first_run: str
+    """The id of the first of them."""
+    first: datetime
+    last: datetime
+    runs: int
