@@ -154,6 +154,24 @@ def converter(field: str, to: str | None, convert: Callable[[Any], Any], require
             raise absent(field)
         return record
 
+    return change if moves or len(names) != 2 else _converter_inside(*names, convert, change)
+
+
+def _converter_inside(
+    field: str, name: str, convert: Callable[[Any], Any], otherwise: Callable[[Record], Record]
+) -> Callable[[Record], Record]:
+    """The same, short for what is most frequent: a field of an object."""
+
+    def change(record: Record) -> Record:
+        holder: Any = record.get(field)
+        value = holder.get(name) if holder.__class__ is dict else None
+        if value is None:
+            return otherwise(record)
+        converted = convert(value)
+        if converted is not value:
+            record[field] = {**holder, name: converted}
+        return record
+
     return change
 
 

@@ -123,26 +123,34 @@ def exactly(names: Names, opaque: Callable[[Names], bool], encoded: Any) -> Any:
 
 
 def _as_record(optional: Sequence[str], inner: Sequence[Inner]) -> Callable[[Any], Record]:
-    as_dict = msgspec.structs.asdict
-    if not optional and not inner:
-        return as_dict
-
-    def opened(struct: Any) -> Record:
-        record = as_dict(struct)
-        for name, kind, within in inner:
-            value = record[name]
-            if value.__class__ is kind and value is not ABSENT:
-                record[name] = within(value)
-        return record
+    opened = _opened(inner) if inner else msgspec.structs.asdict
 
     def as_record(struct: Any) -> Record:
-        record = opened(struct) if inner else as_dict(struct)
+        record = opened(struct)
         for name in optional:
             if record[name] is msgspec.UNSET or record[name] is ABSENT:
                 del record[name]
         return record
 
     return as_record if optional else opened
+
+
+def _opened(inner: Sequence[Inner]) -> Callable[[Any], Record]:
+    as_dict = msgspec.structs.asdict
+    (first, kind_of_first, within_first), *others = inner
+
+    def opened(struct: Any) -> Record:
+        record = as_dict(struct)
+        value = record[first]  # by itself, since most records have but one such field
+        if value.__class__ is kind_of_first and value is not ABSENT:
+            record[first] = within_first(value)
+        for name, kind, within in others:
+            value = record[name]
+            if value.__class__ is kind and value is not ABSENT:
+                record[name] = within(value)
+        return record
+
+    return opened
 
 
 def _usable(name: str) -> bool:

@@ -49,7 +49,21 @@ class Default(Transform):
                 put(record, own(value))
             return record
 
-        return fill
+        return fill if len(names) != 2 or isinstance(value, list | dict) else _inside(*names, value, fill)
+
+
+def _inside(field: str, name: str, value: object, otherwise: Callable[[Record], Record]) -> Function:
+    """A field of an object: the object is copied once."""
+
+    def fill(record: Record) -> Record:
+        holder = record.get(field)
+        if holder.__class__ is not dict:
+            return otherwise(record)
+        if holder.get(name) is None:
+            record[field] = {**holder, name: value}
+        return record
+
+    return fill
 
 
 def _top_level(name: str, value: object) -> Function:

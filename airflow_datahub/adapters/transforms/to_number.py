@@ -20,9 +20,9 @@ Gives:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from decimal import Decimal
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -63,7 +63,10 @@ class ToNumber(Transform):
 
 def _to_number(field: str, most: int) -> Callable[[Any], int | float | Decimal]:
     def convert(value: Any) -> int | float | Decimal:
-        if value.__class__ is str and value.isdecimal() and value.isascii() and len(value) <= most:
+        kind = value.__class__
+        if kind is int or (kind is float and isfinite(value)):
+            return value  # type: ignore[no-any-return]
+        if kind is str and value.isdecimal() and value.isascii() and len(value) <= most:
             return int(value)
         number: int | float | Decimal = _number(value, field, most)
         if number.__class__ is Decimal and value.__class__ is str:
@@ -88,6 +91,6 @@ def _number(value: Any, field: str, most: int) -> Any:
     number = number_of(value) if kind is str else value if kind in (int, float, Decimal) else None
     if number is None:
         raise RejectRecord(f"{field}: {shown(value)} ({kind_of(value)}) is not a number", field)
-    if kind in (float, Decimal) and not math.isfinite(number):
+    if kind in (float, Decimal) and not isfinite(number):
         raise RejectRecord(f"{field}: {value} is not a finite number", field)
     return number
