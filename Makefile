@@ -7,7 +7,7 @@ KILLS ?= 200
 STOPS ?= 50
 WORKERS ?= 2
 
-.PHONY: help setup demo test soak bench check docs screenshot reference lock clean
+.PHONY: help setup demo test soak bench check coverage docs dist screenshot reference lock clean
 
 help:  ## show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,9 +41,15 @@ soak: setup  ## kills, stops and faults with their full counts, until one fails;
 bench: setup  ## our speed against a reference written by hand, interleaved, and memory; PEERS=1 adds dlt and sling
 	@$(PY) -m bench $(if $(PEERS),--peers) $(BENCH)
 
+coverage: setup  ## the lines that the tests run, also in the processes that they start; at least 90 % of all
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+
 docs: setup  ## the site of docs/, in .site/; a warning or a broken link is an error
 	@$(VENV)/bin/sphinx-build -q -W --keep-going -b html docs .site
 	@echo "written: .site/index.html"
+
+dist: setup  ## wheel and sdist in dist/, checked; the wheel is installed in a fresh environment and used there
+	@$(PY) -m tests.distribution dist
 
 screenshot: setup  ## the picture of the DAG in Airflow's UI for the README; needs Chromium
 	@$(PY) docs/screenshot.py
@@ -57,4 +63,4 @@ lock: setup  ## pin the newest versions that fit
 	@echo "uv" | $(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes - -o requirements-installer.txt --custom-compile-command "make lock"
 
 clean:  ## remove what demo, tests and tools left
-	rm -rf .demo .bench .site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
+	rm -rf .demo .bench .site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* dist

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from airflow_datahub import __version__
 from airflow_datahub.cli import (
     checkpoint,
     config,
@@ -33,12 +34,27 @@ DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 3
 
 application = typer.Typer(
     name="airflow-datahub",
-    help="Data ingestion for Apache Airflow: lint, try and run pipelines written in YAML.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"airflow-datahub {__version__}")
+        raise typer.Exit
+
+
+@application.callback(help="Data ingestion for Apache Airflow: lint, try and run pipelines written in YAML.")
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version, and end.")
+    ] = False,
+) -> None: ...
+
+
 application.command("lint")(lint.lint)
 application.command("test")(test.test)
 application.command("run")(run.run)

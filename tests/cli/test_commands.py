@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_datahub import __version__
 from airflow_datahub.demo.mock_api import MockApi
 from tests.world import EVENTS, EVENTS_ALONE, ROOT, World
 
@@ -125,3 +126,9 @@ def test_a_level_of_the_log_that_there_is_not_is_a_wrong_call(tmp_path: Path) ->
         assert said.stderr == "error: LOG_LEVEL 'verbose' is not one of debug, info, warning, error\n"
     assert call("run", PIPELINES / "try_it.yaml", home=tmp_path, LOG_LEVEL="ERROR").stderr == ""
     assert "complete" in call("run", PIPELINES / "try_it.yaml", home=tmp_path, LOG_LEVEL="").stderr
+
+
+def test_the_version_and_the_commands(tmp_path: Path) -> None:
+    said = call("--version", home=tmp_path)
+    assert (said.returncode, said.stdout) == (0, f"airflow-datahub {__version__}\n")
+    assert "Commands:" in call(home=tmp_path).stdout + call("--help", home=tmp_path).stdout
