@@ -73,7 +73,8 @@ def follow(page: Path, folder: Path, elsewhere: Collection[str]) -> str:
 def missing(page: Path, output: str) -> list[str]:
     """The lines that the page says are printed, and that were not. Numbers may be others."""
     said = {comparable(line) for line in output.splitlines()}
-    wanted = [line for block in blocks(page) if block.language == "text" for line in block.text.splitlines()]
+    printed = [block for block in blocks(page) if block.language == "text" and not block.path]
+    wanted = [line for block in printed for line in block.text.splitlines()]
     return [line for line in wanted if line.strip() not in ("", "…") and comparable(line) not in said]
 
 

@@ -38,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     assert command
     run = subprocess.run(
         [sys.executable, "-m", "sphinx", *command[1].split(), "docs", "out"],
-        cwd=folder, capture_output=True, text=True, timeout=120,
+        cwd=folder, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     assert run.returncode == 1, "warnings are errors"
     return Site(folder / "out", run.stderr.splitlines())

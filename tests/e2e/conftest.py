@@ -19,6 +19,7 @@ from airflow_datahub.demo.airflow import StandaloneAirflow
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
 from airflow_datahub.spec import write_stubs
+from tests.docs import session
 from tests.hostile import Asked, Hostile, reply
 from tests.world import EVENTS, EVENTS_FIXED, ROOT, http_connection
 
@@ -119,6 +120,7 @@ def write_specs(dags: Path) -> None:
         "flaky": variant("flaky", "retry_delay: 1s", **{"connection: datasync": "connection: flaky"}),
         "busy": variant("busy", **{"connection: datasync": "connection: busy"}),
         "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
+        "events": session.file(ROOT / "docs" / "getting-started.md", "dags/pipelines/events.yaml"),
         "broken": BROKEN,
     }  # fmt: skip
     for name, text in specs.items():
@@ -171,7 +173,7 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         }
         airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=environment)
         stack.enter_context(airflow)
-        for dag_id in ("datasync_events", "slow", "moved", "failed", "flaky", "busy", "lost"):
+        for dag_id in ("datasync_events", "slow", "moved", "failed", "flaky", "busy", "lost", "events"):
             airflow.wait_for_dag(dag_id)
         started = Deployment(airflow, dsn, api, slow)
         for dag_id in ("lost", "flaky", "busy"):

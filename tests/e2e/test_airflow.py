@@ -64,6 +64,12 @@ def test_a_run_brings_everything_and_a_second_one_nothing_new(deployment: Deploy
     assert deployment.count("ingested_events") == unique
 
 
+def test_the_pipeline_of_getting_started_runs(deployment: Deployment) -> None:
+    _, state = deployment.run("events")
+    assert state == "success"
+    assert 0 < deployment.count("events") < deployment.api.stats()["unique"]  # who leaves is left out
+
+
 def test_airflow_shows_pages_rendered_fields_result_and_asset(deployment: Deployment) -> None:
     run_id, state = deployment.run("datasync_events", since="2026-01-01T06:00:00Z")
     assert state == "success"
