@@ -65,12 +65,13 @@ def _rendered(name: str, value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _text(name: str, text: str, values: Mapping[str, Any]) -> Any:
-    from jinja2 import TemplateError
+    from jinja2 import TemplateError, Undefined
 
     environment = _environment()
     try:
         if whole := _ONE_EXPRESSION.fullmatch(text):
-            return environment.compile_expression(whole[1].strip(), undefined_to_none=False)(**values)
+            value = environment.compile_expression(whole[1].strip(), undefined_to_none=False)(**values)
+            return str(value) if isinstance(value, Undefined) else value  # the text of what is missing raises
         return environment.from_string(text).render(values)
     except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise ConfigurationError(f"field {name!r}: {text!r} cannot be rendered: {error}") from error

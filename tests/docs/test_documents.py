@@ -87,3 +87,10 @@ def test_links_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_files_that_pages_name_are_there() -> None:
+    for page in PAGES:
+        for path in re.findall(r"`((?:airflow_datahub|tests|docs|dags|plugins)/[\w./-]+)`", page.read_text()):
+            written = page.name in SESSIONS and f"`{path}`:\n" in page.read_text()
+            assert written or (ROOT / path).exists(), f"{page.name}: {path}"
