@@ -12,8 +12,10 @@ from airflow.sdk import DAG, Asset, Param
 from airflow_datahub.dag_factory import documentation
 from airflow_datahub.dag_factory.schedule import BEGINNING, timetable
 from airflow_datahub.errors import SpecError
+from airflow_datahub.operators.assets import asset_of
 from airflow_datahub.operators.stage import StageOperator
 from airflow_datahub.spec import LoadStep, Pipeline, Stage, load, plan
+from airflow_datahub.spec.builder import Builder
 
 RETRY_GROWTH = 2.0
 """Each wait before a retry is this many times the one before, with up to as much again by chance (Airflow's rule)."""
@@ -36,8 +38,10 @@ def short(error: SpecError, name: str) -> SpecError:
     return SpecError([replace(problem, file=name) for problem in error.problems])
 
 
-def dag_of(pipeline: Pipeline) -> DAG:
-    """The DAG of a pipeline; the same one each time."""
+def dag_of(pipeline: Pipeline | Builder) -> DAG:
+    """The DAG of a pipeline, also of one that is written in Python; the same one each time."""
+    if isinstance(pipeline, Builder):
+        pipeline = pipeline.build()
     with DAG(
         dag_id=pipeline.id,
         description=pipeline.description or None,
@@ -83,11 +87,3 @@ def outlets(pipeline: Pipeline, stage: Stage) -> list[Asset]:
     loads = [step for step in pipeline.steps if isinstance(step, LoadStep) and step.key in stage.steps]
     named = [asset for step in loads if (asset := step.sink.asset()) is not None]
     return [asset_of(name, uri) for name, uri in named]
-
-
-def asset_of(name: str, uri: str) -> Asset:
-    """The asset, with its URI put past Airflow's normalising, which knows no scheme of ours: to look, it imports the
-    asset modules of every provider (boto3, Google's clients), 3 s and 90 MB in each process that parses or runs."""
-    made = Asset(name=name)
-    object.__setattr__(made, "uri", uri)
-    return made

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable
 
 from airflow_datahub.spec import Pipeline
+from airflow_datahub.spec.writing import fenced
 
 
 def of_dag(pipeline: Pipeline) -> str:
@@ -17,12 +18,6 @@ def of_dag(pipeline: Pipeline) -> str:
 def of_stage(pipeline: Pipeline, steps: Iterable[str]) -> str:
     """The part of the spec's text that describes these steps, comments included."""
     return fenced(steps_of(pipeline, frozenset(steps)))
-
-
-def fenced(text: str, language: str = "yaml") -> str:
-    """A block of code; the fence is longer than any run of backticks in the text."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}{language}\n{text.strip(chr(10))}\n{fence}"
 
 
 def steps_of(pipeline: Pipeline, keys: frozenset[str]) -> str:

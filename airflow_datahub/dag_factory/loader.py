@@ -9,12 +9,12 @@ from pathlib import Path
 
 from airflow.sdk import DAG, get_parsing_context
 
-from airflow_datahub.dag_factory import documentation
 from airflow_datahub.dag_factory.building import dag_of, short
 from airflow_datahub.dag_factory.schedule import BEGINNING
 from airflow_datahub.errors import Problem, SpecError
 from airflow_datahub.operators.refusing import RefusingOperator
 from airflow_datahub.spec import load, refused, specs_in
+from airflow_datahub.spec.writing import fenced
 
 TAG = "bad spec"
 """What all DAGs carry that stand for a spec with mistakes."""
@@ -77,7 +77,7 @@ def refusing(dag_id: str, error: SpecError) -> DAG:
         start_date=BEGINNING,
         catchup=False,
         is_paused_upon_creation=True,
-        doc_md=f"This pipeline cannot run.\n\n{documentation.fenced(str(error), 'text')}",
+        doc_md=f"This pipeline cannot run.\n\n{fenced(str(error), 'text')}",
     ) as dag:
         RefusingOperator(task_id="bad_spec", message=str(error), retries=0)
     return dag

@@ -34,8 +34,8 @@ _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U0001000
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONSTANTS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_OTHER_BASE = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+")
-_FRACTION = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+OTHER_BASE = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+")
+FRACTION = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
 
 @dataclass(slots=True)
@@ -189,7 +189,7 @@ class _Reader:
         text: str = event.value
         if text in _CONSTANTS and not (at_key and text == "null"):  # `null` is the name of a column's field
             return _CONSTANTS[text]
-        if text[0] not in "+-.0123456789" or not (_FRACTION.fullmatch(text) or _OTHER_BASE.fullmatch(text)):
+        if text[0] not in "+-.0123456789" or not (FRACTION.fullmatch(text) or OTHER_BASE.fullmatch(text)):
             return text
         number = _number(text) if len(text) <= LONGEST_NUMBER else math.inf
         if not math.isinf(number):
@@ -270,4 +270,4 @@ class _Mark:
 def _number(text: str) -> int | float:
     if _WHOLE.fullmatch(text):
         return int(text)
-    return int(text, 0) if _OTHER_BASE.fullmatch(text) else float(text)
+    return int(text, 0) if OTHER_BASE.fullmatch(text) else float(text)

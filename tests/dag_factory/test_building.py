@@ -15,9 +15,10 @@ import pytest
 from airflow.sdk import DAG, Asset, CronTriggerTimetable, DeltaTriggerTimetable, MultipleCronTriggerTimetable
 from airflow.sdk.exceptions import ParamValidationError
 
-from airflow_datahub.dag_factory import build
+from airflow_datahub.dag_factory import build, dag_of
 from airflow_datahub.errors import SpecError
 from airflow_datahub.spec import load, write_stubs
+from airflow_datahub.spec.builder import pipeline
 from tests.world import EVENTS, ROOT
 
 BERLIN = "Europe/Berlin"
@@ -45,6 +46,16 @@ def test_the_events_pipeline_becomes_one_dag_with_one_task() -> None:
     assert (task.retry_delay, task.retry_exponential_backoff) == (timedelta(seconds=10), 2.0)
     uri = "airflow-datahub://warehouse/public/ingested_events"
     assert task.outlets == [Asset(name="warehouse/public.ingested_events", uri=uri)]
+
+
+def test_a_pipeline_written_in_python_becomes_the_same_dag(tmp_path: Path) -> None:
+    made = pipeline("given", tags=["a"], max_active_runs=2).extract("inline", rows=[{"id": 1}]).load("stdout")
+    by_yaml, built = build(f"{made.write(tmp_path)}.py"), dag_of(made)
+    assert (built.dag_id, built.tags, built.max_active_runs) == (by_yaml.dag_id, by_yaml.tags, 2)
+    assert built.doc_md == by_yaml.doc_md
+    (one,), (other,) = built.tasks, by_yaml.tasks
+    assert (one.task_id, one.doc_md) == (other.task_id, other.doc_md)  # type: ignore[attr-defined]
+    assert one.pipeline.revision == other.pipeline.revision  # type: ignore[attr-defined]
 
 
 def test_settings_of_tasks_arrive(tmp_path: Path) -> None:
