@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableM
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -217,6 +218,9 @@ class Run:
     """Where the stream stands that is read; None where there is nothing to go on from."""
     concurrency: int = 10
     """Requests that a source may have under way at once."""
+    spool: Path | None = None
+    """Folder for the files that one task of a run hands to another, or what has pathlib's interface; None: there is
+    none."""
     kept: MutableMapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What the run's adapters share while it lasts, each under a name that begins with its own: the rate that an API
     allows, a token."""
@@ -255,6 +259,11 @@ class Source(Adapter):
 
     def begins_again(self) -> bool:
         """Whether a run that has read everything is followed by one that reads everything again: a snapshot."""
+        return False
+
+    def renewed(self, run: Run, cursor: Cursor | None) -> bool:
+        """Whether that of which a stored cursor speaks is gone for good, and something new there to be read from its
+        start."""
         return False
 
     def notes(self) -> list[str]:

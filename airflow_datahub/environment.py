@@ -58,6 +58,13 @@ OPTIONS: Mapping[str, Option] = {
         sensitive=True,
         otherwise=("core", "fernet_key"),
     ),
+    "spool": Option(
+        "string",
+        None,
+        "Folder for the files that a task hands to the next one: a path, or an address such as s3://bucket/folder that "
+        "Airflow's ObjectStoragePath takes. Workers on several machines must share it. Default: the folder "
+        "airflow_datahub_spool in AIRFLOW_HOME, with LocalExecutor only.",
+    ),
     "redis_conn_id": Option(
         "string",
         None,

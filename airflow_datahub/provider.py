@@ -8,6 +8,9 @@ from airflow_datahub import __version__
 from airflow_datahub.environment import OPTIONS, SECTION, Option
 from airflow_datahub.hooks import form
 
+OPERATORS = tuple(f"airflow_datahub.operators.{name}" for name in ("stage", "ingest"))
+"""The modules that hold them."""
+
 
 def get_provider_info() -> dict[str, Any]:
     """In the form of Airflow's provider_info.schema.json."""
@@ -19,6 +22,9 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [{"integration-name": "airflow-datahub"}],
         "bundles": [
             {"integration-name": "airflow-datahub", "python-modules": ["airflow_datahub.dag_factory.bundle"]},
+        ],
+        "operators": [
+            {"integration-name": "airflow-datahub", "python-modules": list(OPERATORS)},
         ],
         "connection-types": [
             {

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_datahub.contract import Checkpoint, Run, Source, Stream, Writer
+from airflow_datahub.contract import Checkpoint, Run, Sink, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
 from airflow_datahub.engine.pinning import begun
 from airflow_datahub.engine.position import START, Position, told
@@ -130,6 +130,7 @@ def _assignment(
     with naming(pipeline.id, extract.key):
         source = rendered(extract.source, values)
         replaces = load.sink.replaces()
+        full = full or (checkpoint is not None and source.renewed(run, checkpoint.cursor))
         full = full or (replaces and not _under_way(run, writer, checkpoint, extract.source.fingerprint()))
         if full:
             writer.start_over()
@@ -168,6 +169,8 @@ def _check_target(pipeline: Pipeline, writer: Writer, checkpoint: Checkpoint) ->
 
 def _ways_out(pipeline: Pipeline) -> str:
     """The three ways out of R5."""
+    if type(pipeline.load.sink).checkpoints is Sink.checkpoints:  # no command reaches it
+        return "To start over, give the task another `pipeline_id`"
     command = "airflow-datahub checkpoint"
     return (
         f"Continue at the same cursor: `{command} set {pipeline.file}`; rewind to one that you know: `{command} set "

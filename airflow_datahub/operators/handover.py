@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_datahub.contract import Connection, Log, Run, Trigger, UndefinedConnection
-from airflow_datahub.environment import SECTION, redis_connection
+from airflow_datahub.environment import SECTION, airflow_home, option, redis_connection
 from airflow_datahub.spec import Pipeline, resolve_params
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def run_of(pipeline: Pipeline, context: Mapping[str, Any], log: Log, stopping: t
         params=_given(pipeline, context),
         connections=connection,
         redis=redis_connection(),
+        spool=spool_root(),
         log=log,
         stopping=stopping,
     )
@@ -67,6 +69,21 @@ def under_way(context: Mapping[str, Any]) -> bool:
     except Exception:  # the API server may be going down, too
         return True
     return "running" in states.get(task.run_id, {"": "running"}).values()
+
+
+def spool_root() -> Path | None:
+    """The folder of what tasks hand to one another; None where none is named and workers may share no disk."""
+    from airflow.configuration import conf
+
+    named = option("spool")
+    if not named:
+        here = set(conf.get("core", "executor", fallback="").split(",")) <= {"", "LocalExecutor"}
+        return airflow_home() / "airflow_datahub_spool" if here else None
+    if "://" not in named:
+        return Path(named)
+    from airflow.sdk import ObjectStoragePath
+
+    return cast("Path", ObjectStoragePath(named))
 
 
 def open_store(log: Log) -> Store:

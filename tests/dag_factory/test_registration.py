@@ -23,6 +23,8 @@ def test_the_provider_info_is_what_airflow_wants() -> None:
     info = get_provider_info()
     validate(info, json.loads(schema.read_text()))
     assert info["config"]["airflow_datahub"]["options"].keys() == OPTIONS.keys()
+    for group in ("operators", "bundles"):
+        assert all(import_module(module) for each in info[group] for module in each["python-modules"])
 
 
 def test_every_entry_point_leads_somewhere() -> None:

@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import Literal
 
-from airflow_datahub.contract import Batch, Cursor, Run, Source, Templated
+from pydantic import SecretStr
+
+from airflow_datahub.contract import Batch, Cursor, Run, Sink, Source, Templated
 from airflow_datahub.errors import ConfigurationError, RetryLater, RunFailed, StopRun
 
 
@@ -35,3 +37,10 @@ class Endings(Source):
         }
         if self.how in errors:
             raise errors[self.how]
+
+
+class Hides(Sink):
+    """A sink with a field that no spec may fill."""
+
+    token: SecretStr
+    """What a connection should hold."""

@@ -1,0 +1,1 @@
+"""What tasks of one DAG hand to one another: records, or files of records."""
