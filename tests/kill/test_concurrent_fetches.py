@@ -43,4 +43,4 @@ def test_a_twin_that_keeps_the_highest_page_loses(small_world: World) -> None:
     load = Load(small_world, spec.replace("adapter: http_api", "adapter: tests.kill.twin:HighestPage"))
     load.exact = False
     with pytest.raises(AssertionError, match="in the source"):
-        load.kill_at_random(seed=8, longest=0.5, kills=60)  # it ends at the first loss
+        load.kill_at_random(seed=8, longest=1.0, kills=60)  # it ends at the first loss
