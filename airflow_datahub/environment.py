@@ -115,6 +115,17 @@ def redis_connection(environ: Mapping[str, str] = os.environ) -> str | None:
     return option("redis_conn_id", environ) or None
 
 
+def spreading_executors(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The executors of `[core] executor` whose tasks run on other machines, or may; empty where nothing is set."""
+    named = _setting("core", "executor", environ, sensitive=False)
+    names = re.split("[;,]", named.value or "") if named else []
+    classes = [re.split("[=:.]", name.strip())[-1] for name in names]  # team=alias:package.Class
+    return [name for name in classes if name and not name.endswith(_ON_ONE_MACHINE)]
+
+
+_ON_ONE_MACHINE = ("LocalExecutor", "SequentialExecutor", "DebugExecutor", "MockExecutor")
+
+
 def airflow_home(environ: Mapping[str, str] = os.environ) -> Path:
     """`$AIRFLOW_HOME`, `~/airflow` by default; it need not exist."""
     return Path(_expanded(environ.get("AIRFLOW_HOME") or "~/airflow", environ))

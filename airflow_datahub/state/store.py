@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from airflow_datahub import environment
 from airflow_datahub.contract import Connection, Log, Silence, Stream, UndefinedConnection
+from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state import tables
 from airflow_datahub.state.database import Database, PostgreSQL, SQLite
 from airflow_datahub.state.keys import keys_beside, shared_keys
@@ -54,7 +55,7 @@ class Store:
 
         Connections and home are by default those of the environment, as is `key`: Fernet keys, separated by commas.
         Tables are made where they are missing. Raises ConfigurationError for a newer schema, a named connection that
-        is not there, or a shared store without a key.
+        is not there, a shared store without a key, or an SQLite file where Airflow spreads tasks over machines.
         """
         key = key or environment.encryption_key()
         home = home or environment.airflow_home()
@@ -233,7 +234,19 @@ def located(
 ) -> Database:
     """The database that a store is in, as it is: no table is made. Arguments and errors are those of Store.open."""
     shared = _shared(connections or environment.connection, wait)
-    return shared or SQLite((home or environment.airflow_home()) / "airflow_datahub.db", wait)
+    return shared or SQLite(_on_one_machine(home or environment.airflow_home()) / "airflow_datahub.db", wait)
+
+
+def _on_one_machine(home: Path) -> Path:
+    """Each machine would have a ledger and rejects of its own, which nobody else sees."""
+    if spreading := environment.spreading_executors():
+        store = environment.option("store_connection")
+        raise ConfigurationError(
+            f"the store would be an SQLite file in {home}, which the tasks of {', '.join(spreading)} on other machines "
+            f"do not share: define the connection {store!r} to a PostgreSQL database on every machine (or set "
+            f"AIRFLOW_CONN_{(store or '').upper()})"
+        )
+    return home
 
 
 def _shared(connections: Callable[[str], Connection], wait: float) -> Database | None:

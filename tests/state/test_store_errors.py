@@ -124,6 +124,26 @@ def test_a_store_that_is_named_must_be_there(home: Path, monkeypatch: pytest.Mon
     assert list(home.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("executor", "named"),
+    [
+        ("CeleryExecutor", "CeleryExecutor"),
+        ("LocalExecutor, KubernetesExecutor", "KubernetesExecutor"),
+        ("far:airflow.providers.edge3.executors.EdgeExecutor", "EdgeExecutor"),
+        ("LocalExecutor;team1=CeleryExecutor,pods:KubernetesExecutor", "CeleryExecutor, KubernetesExecutor"),
+    ],
+)
+def test_a_file_is_refused_where_tasks_run_on_several_machines(
+    executor: str, named: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "airflow.cfg").write_text(f"[core]\nexecutor = {executor}\n")
+    with pytest.raises(ConfigurationError, match=rf"tasks of {named} on other machines .*AIRFLOW_CONN_DATAHUB_STORE"):
+        Store.open()
+    assert [path.name for path in home.iterdir()] == ["airflow.cfg"]
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "acme.executors.QuietLocalExecutor")
+    Store.open().close()
+
+
 def test_a_named_store_is_used(shared: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_DATAHUB_STORE")
     monkeypatch.setenv("AIRFLOW_CONN_LEDGER", shared)
