@@ -1,39 +1,109 @@
-"""Writes docs/reference.md from the adapters' classes: `python docs/reference.py [--check]`."""
+"""Writes docs/reference.md from the classes of grammar, adapters and options: `python docs/reference.py [--check]`."""
 
 from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from airflow_datahub.adapters import Kind, names
+from airflow_datahub.conditions import condition
+from airflow_datahub.conditions.comparison import Comparison
+from airflow_datahub.conditions.condition import AllOf, AnyOf, Not
+from airflow_datahub.environment import OPTIONS
 from airflow_datahub.http.extra import Extra
 from airflow_datahub.spec.describing import Description, Field, Mapping, describe, fields, nested
+from airflow_datahub.spec.models import Definition, Edge, ExtractStep, LoadStep, Step, TransformStep
 
 PAGE = Path(__file__).with_name("reference.md")
 KINDS: dict[Kind, str] = {"sources": "Sources", "transforms": "Operators", "sinks": "Sinks"}
 
 
+STEPS: tuple[type[Step], ...] = (ExtractStep, TransformStep, LoadStep)
+
+
 def reference() -> str:
     """The whole page."""
-    return "\n".join(
-        [
-            "# Reference",
-            "",
-            "Generated from the classes; `python docs/reference.py` writes it.",
-            "",
-            *_kinds(),
-            "## Connections",
-            "",
-            "### `http`",
-            "",
-            f"`extra`: {inspect.getdoc(Extra)}",
-            "",
-            *_tables(fields(Extra), nested(Extra)),
-        ]
+    parts = (_spec(), _steps(), _conditions(), _kinds(), _connections(), _options())
+    return "\n".join([*HEAD, *chain.from_iterable(parts)])
+
+
+HEAD = (
+    "# Reference",
+    "",
+    "Generated from the classes; `python docs/reference.py` writes it. A word that is not here is refused at its line.",
+    "",
+)
+
+
+def _spec() -> Iterator[str]:
+    yield from ("## The spec", "", "What stands at the top of the file; the steps have a section of their own.", "")
+    steps = Field("steps", "list of steps", True, None, "The steps, in the order in which records pass them.")
+    edges = Field("edges", "list of `Edge`", False, None, "Every connection between steps; none: one follows another.")
+    mapping = Mapping("Edge", _sentence(Edge), tuple(fields(Edge)))
+    own = [replace(field, needed=field.needed and field.name != "id") for field in fields(Definition)]  # id: the file's
+    yield from _tables([*own, steps, edges], [*nested(Definition), mapping])
+
+
+def _steps() -> Iterator[str]:
+    yield from ("## Steps", "", _sentence(Step), "", *_tables(fields(Step), nested(Step)))
+    common = list(fields(Step))
+    for step in STEPS:
+        own = [_of_step(field) for field in fields(step) if field not in common and field.name != "type"]
+        yield from (f"### `{_type_of(step)}`", "", _sentence(step), "", *_tables(own, _mappings(step)))
+
+
+def _type_of(step: type[Step]) -> str:
+    return str(step.model_fields["type"].default)
+
+
+def _of_step(field: Field) -> Field:
+    """What the adapters take is told of in sections of their own."""
+    if field.name == "operators":
+        text = f"{field.text} Each is a mapping of one name to its fields, of which `on_error` may be one, too."
+        return replace(field, type="list of operators", text=text)
+    return replace(field, type="mapping", needed=False) if field.name == "config" else field
+
+
+def _mappings(step: type[Step]) -> Iterator[Mapping]:
+    return (each for each in nested(step) if each.name.endswith("Throughput"))
+
+
+def _conditions() -> Iterator[str]:
+    yield from ("## Conditions", "", inspect.getdoc(condition).partition("\n\n")[0] if condition.__doc__ else "", "")
+    yield from (_sentence(Comparison), "", *_table(fields(Comparison)))
+    yield from ("| word | means |", "|---|---|")
+    yield from (
+        f"| `{word}` | {_sentence(model)} |" for word, model in {"all": AllOf, "any": AnyOf, "not": Not}.items()
     )
+    yield ""
+
+
+def _connections() -> Iterator[str]:
+    yield from ("## Connections", "", "### `http`", "", f"`extra`: {inspect.getdoc(Extra)}", "")
+    yield from _tables(fields(Extra), nested(Extra))
+
+
+def _options() -> Iterator[str]:
+    yield from ("## Options", "", "In the section `[airflow_datahub]` of `airflow.cfg`, or in the environment as")
+    yield from (
+        "`AIRFLOW__AIRFLOW_DATAHUB__NAME`. `airflow-datahub config` shows their values and where each is from.",
+        "",
+    )
+    yield from ("| option | type | default | |", "|---|---|---|---|")
+    for name, option in OPTIONS.items():
+        default = "" if option.default is None else f"`{option.default}`"
+        yield f"| `{name}` | {option.type}{', secret' if option.sensitive else ''} | {default} | {option.text} |"
+    yield ""
+
+
+def _sentence(model: type) -> str:
+    return " ".join((inspect.getdoc(model) or "").split())
 
 
 def _kinds() -> Iterator[str]:
@@ -73,7 +143,13 @@ def _table(rows: Iterable[Field]) -> Iterator[str]:
 def _default(row: Field) -> str:
     if row.needed:
         return "needed"
-    return "" if row.default is None else f"`{json.dumps(row.default)}`"
+    return "" if row.default is None else f"`{_written(row.default)}`"
+
+
+def _written(default: object) -> str:
+    """As a spec writes it: a duration is `10s` there, and PT10S in JSON."""
+    iso = re.fullmatch(r"PT(\d+)([SMH])", default) if isinstance(default, str) else None
+    return iso[1] + iso[2].lower() if iso else json.dumps(default)
 
 
 def main() -> None:
