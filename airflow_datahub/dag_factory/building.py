@@ -26,7 +26,7 @@ def build(stub_file: str) -> DAG:
 
     Raises SpecError, whose last lines name every mistake of the spec as `file:line:col: what`.
     """
-    spec = Path(stub_file).with_suffix("")
+    spec = Path(stub_file.removesuffix(".py"))
     try:
         return dag_of(load(spec))
     except SpecError as error:

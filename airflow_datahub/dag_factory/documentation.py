@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterable
 
 from airflow_datahub.spec import Pipeline
@@ -27,5 +26,8 @@ def steps_of(pipeline: Pipeline, keys: frozenset[str]) -> str:
 
 def _as_written(text: str, start: int, end: int, indent: int) -> str:
     """A block mapping ends, for YAML, where the next step begins: the comments above that one are not this one's."""
-    written = re.sub(r"(\n[ \t]*(#.*)?)+$", "", text[start:end].rstrip())
-    return "- " + textwrap.indent(textwrap.dedent(" " * indent + written), "  ").lstrip()
+    lines = (" " * indent + text[start:end].rstrip()).split("\n")
+    while lines[-1].lstrip()[:1] in ("", "#"):
+        lines.pop()
+    margin = min(len(line) - len(line.lstrip(" ")) for line in lines if line.strip())
+    return "- " + "\n".join("  " + line[margin:] if line.strip() else "" for line in lines).lstrip()

@@ -14,6 +14,9 @@ from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.findings import Findings, Path, descend, find, named
 from airflow_datahub.spec.words import near
 
+_BARE = (bool, int, float, type(None))
+"""What most fields hold."""
+
 NAMES = ("params", "run_id")
 """What a template can name."""
 
@@ -35,8 +38,6 @@ def _mistakes(text: Any, templated: bool, params: Mapping[str, Any]) -> list[str
     """What is wrong with one text or secret, as the end of a sentence that its name begins."""
     if isinstance(text, SecretStr | SecretBytes):
         return [" is a secret; put it into an Airflow connection, not into the spec"]
-    if not is_template(text):
-        return []
     if not templated:
         return [" is not rendered: '{{ … }}' does not act in this field"]
     return [f": {mistake}" for mistake in template_mistakes(text, params)]
@@ -78,14 +79,14 @@ def _no_name(name: str) -> str:
 
 
 def _texts(model: BaseModel, path: Path, top: bool = True) -> Iterator[tuple[Path, Any, bool]]:
-    """Every text and secret in a model's fields, with its path, and whether it is rendered.
+    """Every template and secret in a model's fields, with its path, and whether it is rendered.
 
     Only the adapter's own fields are, not those of models inside it. Where Any stands, data may stand that is nobody's
     template."""
-    for name, word, marked, data in _fields(type(model)):
-        value = getattr(model, name)
-        templated = top and marked
-        if templated or isinstance(value, str) or not data:
+    values = model.__dict__
+    for name, word, marked, data in _fields(model.__class__):
+        value, templated = values[name], top and marked
+        if value.__class__ not in _BARE and (templated or not data or isinstance(value, str)):
             yield from _leaves(value, (*path, word), templated)
 
 
@@ -104,7 +105,10 @@ def _fields(model: type[BaseModel]) -> list[tuple[str, str, bool, bool]]:
 
 
 def _leaves(value: Any, path: Path, templated: bool) -> Iterator[tuple[Path, Any, bool]]:
-    if isinstance(value, str | SecretStr | SecretBytes):
+    if isinstance(value, str):
+        if is_template(value):
+            yield path, value, templated
+    elif isinstance(value, SecretStr | SecretBytes):
         yield path, value, templated
     elif isinstance(value, BaseModel):
         yield from _texts(value, path, top=False)

@@ -65,7 +65,7 @@ def _load(text: str, file: str, environ: Mapping[str, str], path: Path | str) ->
         if not problems:
             findings.at(root or Node(1, 1, None, None), "a pipeline is a mapping that begins with `version: 1`")
         raise SpecError(findings.problems)
-    pipeline = _Loading(root, findings, stem(Path(file).name), is_template(text)).pipeline(text, path)
+    pipeline = _Loading(root, findings, stem(os.path.basename(file)), is_template(text)).pipeline(text, path)
     if findings.problems or pipeline is None:
         raise SpecError(findings.problems)
     return pipeline

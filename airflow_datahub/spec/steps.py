@@ -147,7 +147,7 @@ class _StepReader:
     def _with_policy(self, name: str, transform: type[Adapter], node: Node) -> Operator | None:
         words = self._findings.present("operator", node) if node.value else {}
         policy = {word: words.pop(word) for word in ("on_error",) if word in words}
-        beside = self._findings.validated(_OfOperator, node, policy, name)
+        beside = self._findings.validated(_OfOperator, node, policy, name) if policy else _OfOperator()
         filled = self._filled(transform, node, words, name)
         if beside is None or not isinstance(filled, Transform):
             return None

@@ -20,6 +20,11 @@ PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 """Airflow's names for common cron texts."""
 
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)%")
+_PLAIN_CRON = re.compile(
+    r"(\*|\*/[1-9]|\*/[1-5][0-9]|[1-5]?[0-9]) (\*|\*/[1-9]|1?[0-9]|2[0-3]) (\*|[1-9]|1[0-9]|2[0-8])"
+    r" (\*|[1-9]|1[0-2]) (\*|[0-6])"
+)
+"""Nearly every one; croniter finds the next moment of any other, and comes with an import."""
 _KEY = "[a-z][a-z0-9_]{0,99}"
 
 
@@ -59,6 +64,8 @@ def _cron(value: Any) -> str:
 
 
 def _is_cron(text: str) -> bool:
+    if _PLAIN_CRON.fullmatch(text):
+        return True
     from croniter import croniter  # type: ignore[import-untyped]
 
     try:

@@ -12,9 +12,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from croniter import croniter
+from hypothesis import given
+from hypothesis.strategies import from_regex
 from pydantic import ValidationError
 
-from airflow_datahub.spec import Every, Pipeline, Share, TransformStep, load, loads, plan
+from airflow_datahub.spec import Every, Pipeline, Share, TransformStep, load, loads, plan, words
 
 WHOLE = """version: 1
 id: p
@@ -221,3 +224,8 @@ def test_reading_specs_is_cheap_to_import() -> None:
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     result = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@given(text=from_regex(words._PLAIN_CRON, fullmatch=True))
+def test_a_cron_text_that_is_not_asked_about_has_a_next_moment(text: str) -> None:
+    assert croniter(text, datetime(2024, 1, 1, tzinfo=UTC)).get_next()
