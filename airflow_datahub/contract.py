@@ -14,11 +14,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from airflow_datahub.connections import Connection as Connection
+from airflow_datahub.connections import Place as Place
+from airflow_datahub.connections import UndefinedConnection as UndefinedConnection
+from airflow_datahub.connections import no_connections
 from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.logs import Log as Log
+from airflow_datahub.logs import Silence as Silence
 
 Record = dict[str, Any]
 """A JSON object."""
@@ -155,45 +161,8 @@ class Stream:
     """Empty for the live cursor."""
 
 
-@dataclass(frozen=True)
-class Connection:
-    """An Airflow connection, read by us or handed over by Airflow. Its password and extra are never shown."""
-
-    id: str
-    type: str
-    host: str | None = None
-    login: str | None = None
-    password: str | None = field(default=None, repr=False)
-    schema: str | None = None
-    port: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-class Log(Protocol):
-    """An event with fields: `log.info("page_fetched", records=1000)`."""
-
-    def debug(self, event: str, **fields: Any) -> Any: ...
-    def info(self, event: str, **fields: Any) -> Any: ...
-    def warning(self, event: str, **fields: Any) -> Any: ...
-    def error(self, event: str, **fields: Any) -> Any: ...
-
-
-class Silence:
-    """A log that says nothing."""
-
-    def debug(self, event: str, **fields: Any) -> None:
-        """Say nothing."""
-
-    info = warning = error = debug
-
-
-class UndefinedConnection(ConfigurationError, LookupError):
-    """There is no connection of that id; one that is there and cannot be used is a plain ConfigurationError."""
-
-
-def no_connections(connection_id: str) -> Connection:
-    """The `connections` of a run that has none."""
-    raise UndefinedConnection(f"connection {connection_id!r} is not defined")
+Counted = Mapping[str, Mapping[str, float]]
+"""What the steps of a run have counted: by step, by the name of the counter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +171,10 @@ class Run:
 
     pipeline: str
     run_id: str
+    dag: str | None = None
+    """What Airflow knows it as a run of; None outside Airflow."""
+    task: str | None = None
+    """The task, of a mapped one with its index: `load[3]`; None outside Airflow."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     """The run's `run_after`, the same in every try: what `now` means in a transform."""
     revision: str = ""
@@ -221,6 +194,8 @@ class Run:
     spool: Path | None = None
     """Folder for the files that one task of a run hands to another, or what has pathlib's interface; None: there is
     none."""
+    on_count: Callable[[Counted], None] = lambda counted: None
+    """Told every few seconds, and once more at the end, what has been counted since it was told last."""
     kept: MutableMapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What the run's adapters share while it lasts, each under a name that begins with its own: the rate that an API
     allows, a token."""
@@ -265,6 +240,10 @@ class Source(Adapter):
         """Whether that of which a stored cursor speaks is gone for good, and something new there to be read from its
         start."""
         return False
+
+    def place(self, connections: Callable[[str], Connection]) -> Place | None:
+        """Where it reads, for lineage; None where that has no address."""
+        return None
 
     def notes(self) -> list[str]:
         """What a person should know of these settings before they run; `plan` shows it."""
@@ -395,6 +374,14 @@ class Sink(Adapter):
     def asset(self) -> tuple[str, str] | None:
         """Name and URI of what is written to, as the spec alone tells them; None where there is nothing to name."""
         return None
+
+    def place(self, connections: Callable[[str], Connection]) -> Place | None:
+        """Where it writes, for lineage; None where that has no address."""
+        return None
+
+    def fields(self, connections: Callable[[str], Connection]) -> list[tuple[str, str]]:
+        """Names and types of what is there to be written to, for lineage; empty where that is not known."""
+        return []
 
     def open(self, run: Run, stream: Stream) -> Writer:
         """Connect, and make sure that what is to be written to is there and fits."""

@@ -25,10 +25,11 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON a reject, with the whole record.")] = False,
 ) -> None:
     """List rejects, the newest first."""
+    from airflow_datahub.state.hiding import hidden
     from airflow_datahub.state.store import Store
 
     with Store.open() as store:
-        rows = store.rejects(pipeline=pipeline, run_id=run, step=step, limit=limit)
+        rows = [hidden(row) for row in store.rejects(pipeline=pipeline, run_id=run, step=step, limit=limit)]
     for row in rows:
         if as_json:
             print(json.dumps(asdict(row), default=str))

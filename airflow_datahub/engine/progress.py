@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
-from airflow_datahub.contract import Log
+from airflow_datahub.contract import Log, Run
 from airflow_datahub.engine.tally import Tally
 from airflow_datahub.errors import RunError
+from airflow_datahub.state import Counters
 from airflow_datahub.state.store import Store
 
 EVERY = 3.0
@@ -27,8 +29,9 @@ def logging_instead(log: Log) -> Iterator[None]:
 class Progress:
     """Watches a tally; `watch` costs nothing until a line is due."""
 
-    def __init__(self, pipeline: str, run_id: str, tally: Tally, store: Store, log: Log):
-        self._pipeline, self._run_id, self._tally, self._store, self._log = pipeline, run_id, tally, store, log
+    def __init__(self, run: Run, tally: Tally, store: Store):
+        self._run, self._tally, self._store, self._log = run, tally, store, run.log
+        self._told = tally.steps
         self._started = self._last = time.monotonic()
         self.before = tally.read
         """Records that earlier tries of the run read."""
@@ -53,15 +56,23 @@ class Progress:
         self.save()
 
     def save(self) -> None:
-        """Bring the ledger up to date; a load does not fail because its ledger cannot be written."""
+        """Bring the ledger up to date, and tell who counts along; a load does not fail because its ledger cannot be
+        written."""
         with logging_instead(self._log):
-            self._store.save_steps(self._pipeline, self._run_id, self._tally.steps)
+            self._store.save_steps(self._run.pipeline, self._run.run_id, self._tally.steps)
+        now, before = self._tally.steps, self._told
+        self._run.on_count({key: _gained(counts, before[key]) for key, counts in now.items()})
+        self._told = now
 
     def summary(self, how: str) -> str:
         """`ingestion complete: 200,000 records in 2.41 s (82,988/s), 3 rejected`; counts and rate of this try."""
         records, seconds = self._tally.read - self.before, max(self.seconds, 1e-3)
         text = f"ingestion {how}: {records:,} records in {seconds:.2f} s ({records / seconds:,.0f}/s)"
         return f"{text}, {self._tally.rejected:,} rejected"
+
+
+def _gained(now: Counters, before: Counters) -> dict[str, float]:
+    return {name: value - getattr(before, name) for name, value in asdict(now).items()}
 
 
 def _share(read: int, total: int | None, rate: float) -> dict[str, object]:

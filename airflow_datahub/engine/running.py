@@ -55,7 +55,10 @@ def run_pipeline(
     beside params and run_id. Raises the errors of `errors.py`, each with pipeline and step in its text; the ledger
     says how the run ended in every case. A later try of a run has the spec of its first one.
     """
-    revision = store.begin(pipeline.id, run.run_id, pipeline.revision, run.trigger, pipeline.text)
+    revision = store.begin(
+        pipeline.id, run.run_id, pipeline.revision, run.trigger, pipeline.text,
+        mask=pipeline.rejects.mask, dag=run.dag, task=run.task,
+    )  # fmt: skip
     try:
         outcome = _run(begun(pipeline, revision, run, store), run, store, full, limit, values or {})
     except BaseException as error:
@@ -94,7 +97,7 @@ def _run_stage(
         raise
     if assignment.checkpoint and not full and _differ(pipeline, run.params):
         run.log.warning("params_act_from_the_checkpoint_on", hint="--full reads from the start")
-    tally, progress = assignment.tally, Progress(pipeline.id, run.run_id, assignment.tally, store, run.log)
+    tally, progress = assignment.tally, Progress(assignment.run, assignment.tally, store)
     stage = Stage(assignment)
     run.log.info("ingestion_started", pipeline=pipeline.id, run_id=run.run_id, **_where(assignment))
     how = "failed"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_datahub.contract import Connection, Log, Run, Trigger, UndefinedConnection
+from airflow_datahub.contract import Connection, Counted, Log, Run, Trigger, UndefinedConnection
 from airflow_datahub.environment import SECTION, airflow_home, option, redis_connection
 from airflow_datahub.spec import Pipeline, resolve_params
 
@@ -23,12 +23,20 @@ _TRIGGERS: Mapping[str, Trigger] = {
 (3.3 keeps `triggered_by` from it)."""
 
 
-def run_of(pipeline: Pipeline, context: Mapping[str, Any], log: Log, stopping: threading.Event) -> Run:
+def run_of(
+    pipeline: Pipeline,
+    context: Mapping[str, Any],
+    log: Log,
+    stopping: threading.Event,
+    on_count: Callable[[Counted], None] = lambda counted: None,
+) -> Run:
     """The run that a task serves, with the params that it was given."""
     dag_run = context["dag_run"]
     return Run(
         pipeline=pipeline.id,
         run_id=dag_run.run_id,
+        dag=dag_run.dag_id,
+        task=task_name(context["ti"].task_id, context["ti"].map_index),
         started=dag_run.run_after,
         revision=pipeline.revision,
         trigger=_TRIGGERS.get(str(dag_run.run_type.value), "manual"),
@@ -38,7 +46,13 @@ def run_of(pipeline: Pipeline, context: Mapping[str, Any], log: Log, stopping: t
         spool=spool_root(),
         log=log,
         stopping=stopping,
+        on_count=on_count,
     )
+
+
+def task_name(task_id: str, map_index: int | None) -> str:
+    """What the ledger calls a task."""
+    return task_id if map_index in (None, -1) else f"{task_id}[{map_index}]"
 
 
 def template_values(parsed: Pipeline, pinned: Pipeline, context: Mapping[str, Any]) -> dict[str, Any]:

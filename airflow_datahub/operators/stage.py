@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_datahub.engine import Outcome
+    from airflow_datahub.operators.metrics import Meter
     from airflow_datahub.spec import Pipeline
 
 LONGEST_WAIT = timedelta(hours=24)
@@ -47,6 +48,8 @@ class StageOperator(BaseOperator):
     template_fields: Sequence[str] = ("templated",)
     template_fields_renderers: ClassVar[dict[str, str]] = {"templated": "json"}
     shallow_copy_attrs: Sequence[str] = ("pipeline",)
+    _asked: tuple[Pipeline, dict[str, Any]] | None = None
+    """What the run began with and the values of its templates, once they are known."""
 
     def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
         super().__init__(**kwargs)
@@ -58,6 +61,13 @@ class StageOperator(BaseOperator):
         """Set once the task is to end; made late, because an operator that is only parsed gets copied."""
         return threading.Event()
 
+    @cached_property
+    def meter(self) -> Meter:
+        """What this try has counted, for metrics and lineage."""
+        from airflow_datahub.operators.metrics import Meter
+
+        return Meter(self.pipeline.id, self.log)
+
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Show Airflow what our renderer made of the templates; Airflow's own never sees them."""
         from airflow_datahub.engine.pinning import pinned
@@ -66,7 +76,9 @@ class StageOperator(BaseOperator):
         try:
             with open_store(self.log) as store:
                 pipeline = pinned(self.pipeline, context["dag_run"].run_id, store)
-            self.templated = rendered_fields(pipeline, template_values(self.pipeline, pipeline, dict(context)))
+            values = template_values(self.pipeline, pipeline, dict(context))
+            self.templated, self._asked = rendered_fields(pipeline, values), (pipeline, values)
+            self.meter  # noqa: B018 - named now: a partition's own name would be one more value of a metric's tag
         except (SpecError, ConfigurationError) as error:
             raise AirflowFailException(f"pipeline {self.pipeline.id!r}: {error}") from error
 
@@ -77,6 +89,18 @@ class StageOperator(BaseOperator):
             raise AirflowSkipException(outcome.skipped)
         return {"records": outcome.records, "rejected": outcome.rejected, "seconds": round(outcome.seconds, 3)}
 
+    def get_openlineage_facets_on_start(self) -> Any:
+        """Airflow's OpenLineage provider asks for it, in a process of its own."""
+        from airflow_datahub.operators import lineage
+
+        return lineage.on_start(*(self._asked or (self.pipeline, {})), self.log)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """The same at the end of a try, however it ended."""
+        from airflow_datahub.operators import lineage
+
+        return lineage.on_complete(*(self._asked or (self.pipeline, {})), self.meter.totals, self.log)
+
     def on_kill(self) -> None:
         """Airflow's SIGTERM, five seconds before it kills: tell the engine to leave."""
         self.stopping.set()
@@ -86,7 +110,8 @@ class StageOperator(BaseOperator):
         from airflow_datahub.engine import in_time
 
         try:
-            return in_time(lambda: self._ingest(context), self.stopping, self.log)
+            with self.meter.timed():
+                return in_time(lambda: self._ingest(context), self.stopping, self.log)
         except (SpecError, ConfigurationError, StopRun) as error:
             raise AirflowFailException(str(error)) from error
         except RetryLater as error:
@@ -97,7 +122,7 @@ class StageOperator(BaseOperator):
     def _ingest(self, context: Mapping[str, Any]) -> Outcome:
         from airflow_datahub.engine import run_pipeline
 
-        run = run_of(self.pipeline, context, self.log, self.stopping)
+        run = run_of(self.pipeline, context, self.log, self.stopping, self.meter.add)
         with open_store(self.log) as store:
             return run_pipeline(self.pipeline, run, store)
 

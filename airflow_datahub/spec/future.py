@@ -20,7 +20,6 @@ WORDS: dict[str, dict[str, tuple[Any, str]]] = {
     },
     "rejects": {
         "keep": (None, "rejects are kept until they are deleted"),
-        "mask": ([], "rejects are shown whole"),
     },
     "step": {
         "when": (None, "use `enabled`"),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from airflow_datahub.contract import Record, Sink, Source, Transform
+from airflow_datahub.paths import FieldPath
 from airflow_datahub.quantities import Duration, SomeTime, wanted
 from airflow_datahub.spec.words import (
     Count,
@@ -54,6 +55,10 @@ class Rejects(Word):
 
     max: ShareOrCount | None = None
     """Above this share of the records in, or this count, the run fails; none: no limit."""
+
+    mask: tuple[FieldPath, ...] = ()
+    """Paths into rejected records, as the step that refuses them has them: what is there is stored, encrypted, but
+    never shown or exported."""
 
 
 class Expect(Word):

@@ -103,6 +103,21 @@ class RejectRow:
     """None where it is not kept or cannot be decrypted; `unreadable` says which."""
     unreadable: str | None = None
     """Why there is no record, for a person."""
+    mask: tuple[str, ...] = ()
+    """Paths whose values nobody is shown, as the spec of the run that rejected it has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectGroup:
+    """Rejects of a run that are alike."""
+
+    step: str
+    operator: str | None
+    field: str | None
+    reason: str
+    count: int
+    example: int
+    """Id of the first of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ It is the only module of the state that callers import for itself, because SQLAl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +21,24 @@ from airflow_datahub.state import tables
 from airflow_datahub.state.database import Database, PostgreSQL, SQLite
 from airflow_datahub.state.keys import keys_beside, shared_keys
 from airflow_datahub.state.revisions import Revisions
-from airflow_datahub.state.rows import AuditRow, Counters, Reject, RejectRow, RejectState, RunRow, RunState
+from airflow_datahub.state.rows import (
+    AuditRow,
+    Counters,
+    Reject,
+    RejectGroup,
+    RejectRow,
+    RejectState,
+    RunRow,
+    RunState,
+)
 from airflow_datahub.state.sealing import RECORD_LIMIT, Seal
 
 LOCK_WAIT = 30.0
 """Seconds to wait for others who write."""
 TEXT_LIMIT = 2048
 """Characters of a reason or an error that are kept."""
+MOST_REASONS = 10_000
+"""Reasons that differ, by which the rejects of a run are grouped."""
 
 
 class Store:
@@ -75,13 +87,26 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def begin(self, pipeline: str, run_id: str, revision: str, trigger: str, text: str = "") -> str:
+    def begin(
+        self,
+        pipeline: str,
+        run_id: str,
+        revision: str,
+        trigger: str,
+        text: str = "",
+        *,
+        mask: Sequence[str] = (),
+        dag: str | None = None,
+        task: str | None = None,
+    ) -> str:
         """A try of a run begins; a run that is known already has one try more. The run's revision: of its first try.
 
-        The text of a spec that becomes the run's is kept in the same transaction: who sees the run finds it.
+        The text of a spec that becomes the run's is kept in the same transaction: who sees the run finds it. `mask` are
+        paths into its rejects that are not to be shown, `dag` and `task` are what Airflow knows it as.
         """
         row = {"pipeline": pipeline, "run_id": run_id, "revision": revision, "trigger": trigger, "tries": 1}
         row |= {"state": "running", "started_at": _now(), "ended_at": None, "error": None}
+        row |= {"mask": json.dumps(list(mask)) if mask else None, "dag": dag, "task": task}
         again = {"state": "running", "ended_at": None, "error": None, "tries": tables.run.c.tries + 1}
         insert = self._database.upsert(tables.run).values(row)
         insert = insert.on_conflict_do_update(index_elements=list(tables.run.primary_key), set_=again)
@@ -107,14 +132,29 @@ class Store:
         if not done.rowcount:
             raise LookupError(f"run {run_id!r} of pipeline {pipeline!r} never began")
 
+    def abandon(self, dag: str, run_id: str, task: str | None, state: RunState, error: str) -> int:
+        """What a run of a DAG (one task of it) left as running has ended without saying so; how many there were."""
+        columns = tables.run.c
+        left = [columns.dag == dag, columns.run_id == run_id, columns.state == "running"]
+        left += [columns.task == task] if task else []
+        values = {"state": state, "ended_at": _now(), "error": _storable(error)}
+        with self._database.writing() as connection:
+            return connection.execute(tables.run.update().where(*left).values(values)).rowcount
+
     def run(self, pipeline: str, run_id: str) -> RunRow | None:
         """One run of the ledger."""
-        found = self._read(sa.select(tables.run).where(*_is(tables.run, pipeline, run_id)))
+        found = self._read(sa.select(*_RUN).where(*_is(tables.run, pipeline, run_id)))
         return RunRow(**found[0]) if found else None
+
+    def of_dag_run(self, dag: str, run_id: str) -> list[RunRow]:
+        """What a run of a DAG has run, a pipeline each; of a spec's DAG that is the pipeline of its name."""
+        of_dag = sa.func.coalesce(tables.run.c.dag, tables.run.c.pipeline) == dag
+        query = sa.select(*_RUN).where(of_dag, tables.run.c.run_id == run_id)
+        return [RunRow(**row) for row in self._read(query.order_by(tables.run.c.started_at, tables.run.c.pipeline))]
 
     def runs(self, pipeline: str | None = None, limit: int = 50) -> list[RunRow]:
         """The last runs, of one pipeline or of all, the newest first."""
-        query = sa.select(tables.run).where(*_is(tables.run, pipeline))
+        query = sa.select(*_RUN).where(*_is(tables.run, pipeline))
         query = query.order_by(tables.run.c.started_at.desc(), tables.run.c.run_id.desc())
         return [RunRow(**row) for row in self._read(query.limit(limit))]
 
@@ -176,13 +216,32 @@ class Store:
         step: str | None = None,
         state: RejectState | None = "open",
         limit: int = 100,
+        *,
+        before: int | None = None,
+        like: int | None = None,
+        only: Collection[int] | None = None,
     ) -> list[RejectRow]:
-        """Rejects with their records decrypted, the newest first; `state` None is all states."""
+        """Rejects with their records decrypted, the newest first; `state` None is all states.
+
+        `before` is the id that a page before ended with, `like` the id of one whose like are wanted, `only` are ids."""
         table = tables.reject
         wanted = [*_is(table, pipeline, run_id)]
         wanted += [table.c[name] == value for name, value in {"step": step, "state": state}.items() if value]
-        query = sa.select(table).where(*wanted).order_by(table.c.id.desc()).limit(limit)
-        return [self._reject_row(row) for row in self._read(query)]
+        wanted += [table.c.id < before] if before is not None else []
+        wanted += [table.c.id.in_(only)] if only is not None else []
+        wanted += _alike(like) if like is not None else []
+        of_run = sa.and_(tables.run.c.pipeline == table.c.pipeline, tables.run.c.run_id == table.c.run_id)
+        query = sa.select(table, tables.run.c.mask).outerjoin(tables.run, of_run).where(*wanted)
+        return [self._reject_row(row) for row in self._read(query.order_by(table.c.id.desc()).limit(limit))]
+
+    def reject_groups(self, pipeline: str, run_id: str, limit: int = MOST_REASONS) -> list[RejectGroup]:
+        """The open rejects of a run by step, operator, field and reason, word for word; the most frequent first."""
+        table = tables.reject
+        alike = [table.c[name] for name in (*_ALIKE, "reason")]
+        count, example = sa.func.count().label("count"), sa.func.min(table.c.id).label("example")
+        query = sa.select(*alike, count, example).where(*_is(table, pipeline, run_id), table.c.state == "open")
+        query = query.group_by(*alike).order_by(count.desc(), example).limit(limit)
+        return [RejectGroup(**row) for row in self._read(query)]
 
     def audit(self, actor: str, act: str, pipeline: str, detail: str) -> None:
         """Keep what somebody did by hand."""
@@ -207,7 +266,7 @@ class Store:
         return texts | {"position": reject.position, "record": sealed, "truncated": sealed is None}
 
     def _reject_row(self, row: dict[str, Any]) -> RejectRow:
-        sealed = row.pop("record")
+        sealed, row["mask"] = row.pop("record"), tuple(json.loads(row["mask"] or "[]"))
         if sealed is None:
             why = f"the record is above the limit of {RECORD_LIMIT >> 20} MiB and was not kept"
             return RejectRow(**row, record=None, unreadable=why)
@@ -264,6 +323,16 @@ def _shared(connections: Callable[[str], Connection], wait: float) -> Database |
 def _is(table: sa.Table, pipeline: str | None = None, run_id: str | None = None) -> list[sa.ColumnElement[bool]]:
     wanted = {"pipeline": pipeline, "run_id": run_id}
     return [table.c[name] == value for name, value in wanted.items() if value is not None]
+
+
+_RUN = [tables.run.c[column.name] for column in fields(RunRow)]
+_ALIKE = ("step", "operator", "field")
+
+
+def _alike(example: int) -> list[sa.ColumnElement[bool]]:
+    table, other = tables.reject, tables.reject.alias()
+    same = {name: sa.select(other.c[name]).where(other.c.id == example).scalar_subquery() for name in _ALIKE}
+    return [table.c[name].is_not_distinct_from(value) for name, value in same.items()]
 
 
 def _provisional(stream: Stream, *more: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:

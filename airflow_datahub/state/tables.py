@@ -13,7 +13,7 @@ from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state.database import Database
 from airflow_datahub.state.rows import Counters
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """What the steps at the end of this file lead to."""
 
 
@@ -52,6 +52,9 @@ run = sa.Table(
     _text("trigger"),
     sa.Column("tries", sa.Integer, nullable=False),
     _text("error", null=True),
+    _text("mask", null=True),
+    _text("dag", null=True),
+    _text("task", null=True),
 )
 
 step = sa.Table(
@@ -168,5 +171,10 @@ def _to_3(connection: sa.Connection) -> None:
     revision.create(connection, checkfirst=True)
 
 
+def _to_4(connection: sa.Connection) -> None:
+    for name in ("mask", "dag", "task"):
+        connection.exec_driver_sql(f"ALTER TABLE datahub_run ADD COLUMN {name} TEXT")
+
+
 # Plain steps and no Alembic: new tables need none of it, and a start of a run would pay for its import.
-_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3}
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4}

@@ -37,6 +37,31 @@ steps:
 
 TASK = "extract-tidy-load"
 
+HOSTILE = "<img src=x onerror=alert(1)>"
+ROWS = "\n".join(
+    f"        - {{id: {n}, amount: n{n}, note: {HOSTILE!r}, user: {{email: ann{n}@example.com}}}}" for n in range(2, 64)
+)
+REJECTING = f"""version: 1
+rejects: {{mask: [user.email]}}
+steps:
+  - key: extract
+    type: extract
+    adapter: inline
+    config:
+      rows:
+        - {{id: 1, amount: 12.5}}
+{ROWS}
+  - key: tidy
+    type: transform
+    operators:
+      - to_number: {{field: amount}}
+  - key: load
+    type: load
+    adapter: postgres
+    config: {{connection: warehouse, table: rejecting, key: [id]}}
+"""
+"""62 of its 63 records are rejected; they hold what a page must escape and mask."""
+
 
 def variant(name: str, head: str = "", **changes: str) -> str:
     """The events pipeline under another name, with other words above its steps and other values in its lines."""
@@ -121,6 +146,7 @@ def write_specs(dags: Path) -> None:
         "busy": variant("busy", **{"connection: datasync": "connection: busy"}),
         "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
         "events": session.file(ROOT / "docs" / "getting-started.md", "dags/pipelines/events.yaml"),
+        "rejecting": REJECTING,
         "broken": BROKEN,
     }  # fmt: skip
     for name, text in specs.items():
@@ -170,10 +196,12 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         }
         environment = {
             "PYTHONPATH": os.pathsep.join([str(ROOT), *registered(folder / "installed")]),
+            "AIRFLOW__CORE__AUTH_MANAGER": "tests.rights.Rights",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer,stranger:viewer",
         }
         airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=environment)
         stack.enter_context(airflow)
-        for dag_id in ("datasync_events", "slow", "moved", "failed", "flaky", "busy", "lost", "events"):
+        for dag_id in ("datasync_events", "slow", "moved", "failed", "flaky", "busy", "lost", "events", "rejecting"):
             airflow.wait_for_dag(dag_id)
         started = Deployment(airflow, dsn, api, slow)
         for dag_id in ("lost", "flaky", "busy"):

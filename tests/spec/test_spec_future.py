@@ -22,7 +22,7 @@ GIVEN = {
         "hooks": "{before: {load: []}}",
         "notify": "{silence: 2d}",
     },
-    "rejects": {"keep": "30d", "mask": "[user.email]"},
+    "rejects": {"keep": "30d"},
     "step": {
         "when": "\"params.since != 'never'\"",
         "stage": "own",

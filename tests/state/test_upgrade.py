@@ -16,7 +16,12 @@ from airflow_datahub.state.upkeep import size
 from tests.state.conftest import Opener
 
 FORK = multiprocessing.get_context("fork")
-ADDED = {2: "datahub_audit", 3: "datahub_revision"}
+WITHOUT = {
+    2: "drop table datahub_audit",
+    3: "drop table datahub_revision",
+    4: ";".join(f"alter table datahub_run drop column {name}" for name in ("mask", "dag", "task")),
+}
+"""What takes away what a schema added."""
 
 
 def aged(opener: Opener, schema: int) -> None:
@@ -29,9 +34,10 @@ def aged(opener: Opener, schema: int) -> None:
         with store._database.writing() as writing:
             writing.exec_driver_sql("delete from datahub_schema")
             writing.exec_driver_sql(f"insert into datahub_schema values ({schema})")
-            for number, table in ADDED.items():
+            for number, statement in WITHOUT.items():
                 if number > schema:
-                    writing.exec_driver_sql(f"drop table {table}")
+                    for each in statement.split(";"):
+                        writing.exec_driver_sql(each)
 
 
 def check(store: Store, schema: int) -> None:
@@ -44,7 +50,7 @@ def check(store: Store, schema: int) -> None:
     assert [row.text for row in store.revisions.all("events")] == ["version: 1"]
 
 
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", [1, 2, 3])
 def test_an_older_store_is_brought_up_to_date(opener: Opener, schema: int) -> None:
     aged(opener, schema)
     assert version(located()) == schema

@@ -17,12 +17,13 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from airflow_datahub.contract import Checkpoints, Run, Sink, Stream, Writer
+from airflow_datahub.contract import Checkpoints, Connection, Place, Run, Sink, Stream, Writer
 from airflow_datahub.postgres import declared
 
 
@@ -186,6 +187,16 @@ class Postgres(Sink):
         schema, table = declared.split_table(self.table)
         place = "/".join(quote(part, safe="") for part in (self.connection, schema or "public", table))
         return f"{self.connection}/{schema or 'public'}.{table}", f"airflow-datahub://{place}"
+
+    def place(self, connections: Callable[[str], Connection]) -> Place:
+        from airflow_datahub.postgres.describing import place
+
+        return place(connections(self.connection), self.table)
+
+    def fields(self, connections: Callable[[str], Connection]) -> list[tuple[str, str]]:
+        from airflow_datahub.postgres.describing import fields
+
+        return fields(connections(self.connection), self.table)
 
     def open(self, run: Run, stream: Stream) -> Writer:
         from airflow_datahub.postgres.writing import TableWriter

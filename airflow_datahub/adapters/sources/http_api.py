@@ -21,10 +21,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from airflow_datahub.contract import Batch, Connection, Cursor, Run, Source, Templated
+from airflow_datahub.contract import Batch, Connection, Cursor, Place, Run, Source, Templated
 from airflow_datahub.errors import ConfigurationError, QuotaUsedUp
 from airflow_datahub.http.mark import Mark, Tracker
 from airflow_datahub.http.paging import (
@@ -182,6 +183,13 @@ class HttpApi(Source):
 
         target = target_of(connections(self.connection))
         return [] if target.verify else [f"connection {self.connection!r} takes any TLS certificate (verify: false)"]
+
+    def place(self, connections: Callable[[str], Connection]) -> Place:
+        from airflow_datahub.http.target import target_of
+
+        address = urlsplit(target_of(connections(self.connection)).base)
+        path = f"{address.path}/{self._path().lstrip('/')}".partition("?")[0]
+        return Place(f"{address.scheme}://{address.netloc}", path)
 
     def open(self, run: Run) -> None:
         import airflow_datahub.http.client  # noqa: F401 - half a second of imports
