@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, Param
 
-from airflow_datahub.dag_factory import documentation
+from airflow_datahub.dag_factory import documentation, notifying
 from airflow_datahub.dag_factory.schedule import BEGINNING, timetable
 from airflow_datahub.errors import SpecError
 from airflow_datahub.operators.assets import asset_of
@@ -53,6 +53,7 @@ def dag_of(pipeline: Pipeline | Builder) -> DAG:
         max_active_runs=pipeline.max_active_runs,
         params={name: param(schema) for name, schema in pipeline.params.items()},
         doc_md=documentation.of_dag(pipeline),
+        **notifying.of_dag(pipeline),
     ) as dag:
         for stage in plan(pipeline).stages:
             task_of(pipeline, stage)
@@ -79,6 +80,7 @@ def task_of(pipeline: Pipeline, stage: Stage) -> StageOperator:
         priority_weight=stage.priority,
         outlets=outlets(pipeline, stage),
         doc_md=documentation.of_stage(pipeline, stage.steps),
+        **notifying.of_task(pipeline),
     )
 
 

@@ -9,6 +9,7 @@ from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.fields import check_fields
 from airflow_datahub.spec.findings import Findings, shown
 from airflow_datahub.spec.models import AnyStep, Definition, LoadStep, TransformStep
+from airflow_datahub.spec.notices import check_notify
 from airflow_datahub.spec.parameters import mistake_in
 from airflow_datahub.spec.words import near
 
@@ -36,8 +37,9 @@ def check_settings(
     if definition.max_active_runs > 1 and any(isinstance(s, LoadStep) and s.sink.keeps_checkpoint for s in steps):
         message = "'max_active_runs' above 1 lets runs share one position in the source; this sink keeps one, so set 1"
         findings.at(root.children["max_active_runs"], message)
-    if templated:
-        settings = definition.model_copy(update={"description": "", "tests": ()})
+    check_notify(definition.notify, definition.schedule, root.children.get("notify"), findings)
+    if templated:  # those of notifiers are Airflow's
+        settings = definition.model_copy(update={"description": "", "tests": (), "notify": None})
         check_fields(settings, root, findings, definition.params, "pipeline")
 
 

@@ -16,7 +16,6 @@ WORDS: dict[str, dict[str, tuple[Any, str]]] = {
         "triggers": ([], LINEAR),
         "lock": (None, "nothing is locked outside the sink"),
         "hooks": ({}, "no code is called around steps"),
-        "notify": ({}, "Airflow's own notifications can be set for the whole installation"),
     },
     "rejects": {
         "keep": (None, "rejects are kept until they are deleted"),

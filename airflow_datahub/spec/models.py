@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from airflow_datahub.contract import Record, Sink, Source, Transform
 from airflow_datahub.paths import FieldPath
 from airflow_datahub.quantities import Duration, SomeTime, wanted
+from airflow_datahub.spec.notices import Notify
 from airflow_datahub.spec.words import (
     Count,
     Cron,
@@ -287,6 +288,9 @@ class Definition(Word):
 
     throughput: Throughput = Throughput()
     """How much at once."""
+
+    notify: Notify = Notify()
+    """Who is told when a run fails, succeeds or brings nothing for long."""
 
     tests: tuple[PipelineTest, ...] = ()
     """Tests of the steps, without network and sink."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from airflow_datahub import environment
 from airflow_datahub.contract import Connection, Log, Silence, Stream, UndefinedConnection
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state import tables
+from airflow_datahub.state.arrivals import quiet_since, told_at
 from airflow_datahub.state.database import Database, PostgreSQL, SQLite
 from airflow_datahub.state.keys import keys_beside, shared_keys
 from airflow_datahub.state.revisions import Revisions
@@ -255,6 +256,15 @@ class Store:
         columns = [tables.audit.c[column.name] for column in fields(AuditRow)]
         query = sa.select(*columns).where(*_is(tables.audit, pipeline)).order_by(tables.audit.c.id.desc())
         return [AuditRow(**row) for row in self._read(query.limit(limit))]
+
+    def silent_since(self, pipeline: str, after: timedelta) -> datetime | None:
+        """Since when no record has come, where that is longer than `after` and nobody was told so for as long; None
+        otherwise. `audit` keeps that somebody was, under `arrivals.TOLD`."""
+        since, told = quiet_since(self._database, pipeline), told_at(self._database, pipeline)
+        now = _now()
+        if since is None or now - since < after or (told and told > since and now - told < after):
+            return None
+        return since
 
     def _confirm(self, connection: sa.Connection, stream: Stream, version: int, owner: str | None) -> int:
         committed = _provisional(stream, tables.reject.c.version == version, tables.reject.c.owner == owner)

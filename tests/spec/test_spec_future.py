@@ -20,7 +20,6 @@ GIVEN = {
         "triggers": "[{webhook: {}}]",
         "lock": "warehouse.events",
         "hooks": "{before: {load: []}}",
-        "notify": "{silence: 2d}",
     },
     "rejects": {"keep": "30d"},
     "step": {
