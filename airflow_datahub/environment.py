@@ -71,6 +71,12 @@ OPTIONS: Mapping[str, Option] = {
         "Id of the connection of type redis in which all processes share the state of circuit breakers. Default: each "
         "process has its own. It needs the extra airflow-datahub[redis].",
     ),
+    "progress_interval": Option(
+        "float",
+        "3",
+        "Seconds between two lines of progress of a run, and between two writings of its ledger and its metrics, from "
+        "0.1 to 3600: more of them where hundreds of tasks share one store.",
+    ),
 }
 """By name; the provider publishes them, so that Airflow's configuration knows them too."""
 
@@ -113,6 +119,18 @@ def encryption_key(environ: Mapping[str, str] = os.environ) -> str | None:
 def redis_connection(environ: Mapping[str, str] = os.environ) -> str | None:
     """The id of the connection to the Redis that processes share; None where none is set."""
     return option("redis_conn_id", environ) or None
+
+
+def progress_interval(environ: Mapping[str, str] = os.environ) -> float:
+    """Seconds between two lines of progress. Raises ConfigurationError for what is no such number."""
+    text = option("progress_interval", environ) or ""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 3600:
+        raise ConfigurationError(f"[{SECTION}] progress_interval is {text[:80]!r}: write seconds from 0.1 to 3600")
+    return seconds
 
 
 def spreading_executors(environ: Mapping[str, str] = os.environ) -> list[str]:

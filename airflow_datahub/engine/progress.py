@@ -9,12 +9,10 @@ from dataclasses import asdict
 
 from airflow_datahub.contract import Log, Run
 from airflow_datahub.engine.tally import Tally
+from airflow_datahub.environment import progress_interval
 from airflow_datahub.errors import RunError
 from airflow_datahub.state import Counters
 from airflow_datahub.state.store import Store
-
-EVERY = 3.0
-"""Seconds between two lines, and between two writings of the ledger."""
 
 
 @contextmanager
@@ -32,6 +30,7 @@ class Progress:
     def __init__(self, run: Run, tally: Tally, store: Store):
         self._run, self._tally, self._store, self._log = run, tally, store, run.log
         self._told = tally.steps
+        self._every = progress_interval()
         self._started = self._last = time.monotonic()
         self.before = tally.read
         """Records that earlier tries of the run read."""
@@ -45,7 +44,7 @@ class Progress:
     def watch(self, total: int | None) -> None:
         """Write a line and the ledger when they are due."""
         now = time.monotonic()
-        if now - self._last < EVERY:
+        if now - self._last < self._every:
             return
         read = self._tally.read
         rate = (read - self._logged) / (now - self._last)
