@@ -14,7 +14,7 @@ RUN /opt/venv/bin/uv pip install --no-cache --python /opt/venv/bin/python --no-d
 FROM python:3.12-slim-bookworm
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 AIRFLOW_HOME=/opt/airflow
 RUN useradd --uid 50000 --gid 0 --home-dir /opt/airflow --create-home airflow \
-    && install -d -o airflow -g 0 /opt/airflow/logs
+    && install -d -o airflow -g 0 /opt/airflow/logs /opt/airflow/spool
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /opt/airflow
 COPY --chown=airflow:0 dags dags

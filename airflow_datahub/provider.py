@@ -8,7 +8,7 @@ from airflow_datahub import __version__
 from airflow_datahub.environment import OPTIONS, SECTION, Option
 from airflow_datahub.hooks import form
 
-OPERATORS = tuple(f"airflow_datahub.operators.{name}" for name in ("stage", "ingest"))
+OPERATORS = tuple(f"airflow_datahub.operators.{name}" for name in ("stage", "ingest", "spooling"))
 """The modules that hold them."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_datahub.contract import Connection, Counted, Log, Run, Trigger, UndefinedConnection
-from airflow_datahub.environment import SECTION, airflow_home, option, redis_connection
+from airflow_datahub.environment import SECTION, airflow_home, option, redis_connection, spreading_executors
 from airflow_datahub.spec import Pipeline, resolve_params
 
 if TYPE_CHECKING:
@@ -87,12 +87,9 @@ def under_way(context: Mapping[str, Any]) -> bool:
 
 def spool_root() -> Path | None:
     """The folder of what tasks hand to one another; None where none is named and workers may share no disk."""
-    from airflow.configuration import conf
-
     named = option("spool")
     if not named:
-        here = set(conf.get("core", "executor", fallback="").split(",")) <= {"", "LocalExecutor"}
-        return airflow_home() / "airflow_datahub_spool" if here else None
+        return None if spreading_executors() else airflow_home() / "airflow_datahub_spool"
     if "://" not in named:
         return Path(named)
     from airflow.sdk import ObjectStoragePath

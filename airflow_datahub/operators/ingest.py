@@ -16,6 +16,7 @@ from airflow_datahub.operators.stage import StageOperator
 from airflow_datahub.spec import Pipeline
 from airflow_datahub.spec.builder import Given, part, pipeline
 from airflow_datahub.spec.writing import fenced, written
+from airflow_datahub.spool.manifest import Manifest
 
 if TYPE_CHECKING:
     import jinja2
@@ -41,6 +42,9 @@ class IngestOperator(StageOperator):
 
     own_params: ClassVar[tuple[str, ...]] = ()
     """Params of its pipeline that it fills itself."""
+
+    reads_files: ClassVar[bool] = False
+    """Whether it knows what to do with the files of an ExtractOperator."""
 
     template_fields: Sequence[str] = ("inputs", "partition", "templated", "source", "transforms", "sink")
 
@@ -85,6 +89,10 @@ class IngestOperator(StageOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the stage; what it counted, small enough for an XCom."""
         self._take_partition(context)  # Airflow renders the fields of a mapped task without asking it
+        if not self.reads_files and Manifest.of(self.inputs.get("input_1")):
+            raise AirflowFailException(
+                f"pipeline {self.pipeline.id!r}: files of an ExtractOperator want a LoadOperator"
+            )
         return super().execute(self._with_params(context))
 
     def _of_dag(self) -> tuple[str, ...]:
@@ -110,6 +118,7 @@ class IngestOperator(StageOperator):
     def _take_partition(self, context: Context) -> None:
         """From here on the instance is a pipeline of its own."""
         if self.partition is not None:
+            self.meter  # noqa: B018 - named now: a partition's own name would be one more value of a metric's tag
             own = identity(*self._names, str(self.partition))
             self.pipeline = self._builder.words(id=own).build()
         elif (context["ti"].map_index or 0) > -1:

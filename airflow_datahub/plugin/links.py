@@ -11,10 +11,9 @@ from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
-from airflow_datahub.operators.ingest import IngestOperator
-from airflow_datahub.operators.stage import StageOperator
+from airflow_datahub.operators import ExtractOperator, IngestOperator, LoadOperator, StageOperator, TransformOperator
 
-OPERATORS: list[Any] = [StageOperator, IngestOperator]
+OPERATORS: list[Any] = [StageOperator, IngestOperator, ExtractOperator, TransformOperator, LoadOperator]
 """Whose tasks have a ledger; Airflow looks for exactly these classes."""
 
 PREFIX = "/airflow-datahub"

@@ -115,7 +115,7 @@ class Folder:
             number = file.checkpoint.version + 1
             following = self.read(number) if number <= last else None
             if file.digest != (following.previous if following else digest):
-                raise RunFailed(f"{self._file(number - 1)} is not the file that was written")
+                raise RunFailed(f"{self._file(number - 1)}, or the file behind it, is not the one that was written")
             yield file
             file = following
 
@@ -141,12 +141,16 @@ class Folder:
 
 def sweep(folder: Path, keep: str, version: int) -> None:
     """Take away what runs have left that nobody goes on with: generations before the one of that version, and those of
-    single runs once they are a week old."""
+    single runs once they are a week old. (A bucket does not know how old a folder is: there a lifecycle rule must.)"""
     for other in folder.iterdir() if folder.exists() else ():
         number = other.name.removeprefix("v")
-        over = int(number) < version if number.isdigit() else time.time() - other.stat().st_mtime > KEPT_SECONDS
+        over = int(number) < version if number.isdigit() else isinstance(other, Path) and _is_old(other)
         if other.name != keep and over:
             Folder(other).remove()
+
+
+def _is_old(folder: Path) -> bool:
+    return time.time() - folder.stat().st_mtime > KEPT_SECONDS
 
 
 def checkpoint_of(words: dict[str, Any] | None) -> Checkpoint | None:

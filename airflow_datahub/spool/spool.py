@@ -70,7 +70,7 @@ class _Spooling(Writer):
                 refused.append(Refusal(index, f"not JSON: {error}"))
                 continue
             pairs.append((line, line if origin is record else _line(origin)))
-        if all(line == origin for line, origin in pairs):
+        if all(line == origin or _compact(line) == _compact(origin) for line, origin in pairs):
             return lines, False, refused
         return [b"[%b,%b]" % pair for pair in pairs], True, refused
 
@@ -86,9 +86,14 @@ def _everything(name: str) -> bool:
     return True
 
 
+def _compact(line: bytes) -> bytes:
+    """The same JSON without white space between its parts."""
+    return msgspec.json.format(line, indent=-1)
+
+
 def _line(record: Any) -> bytes:
     """JSON in one line; what came as JSON keeps its numbers as they were written."""
     if isinstance(record, bytes | bytearray | memoryview):
         record = msgspec.Raw(record)
     line = _encode(record)
-    return msgspec.json.format(line, indent=-1) if b"\n" in line else line
+    return _compact(line) if b"\n" in line else line

@@ -21,6 +21,7 @@ from airflow_datahub.state import tables
 from airflow_datahub.state.arrivals import quiet_since, told_at
 from airflow_datahub.state.database import Database, PostgreSQL, SQLite
 from airflow_datahub.state.keys import keys_beside, shared_keys
+from airflow_datahub.state.positions import Positions
 from airflow_datahub.state.revisions import Revisions
 from airflow_datahub.state.rows import (
     AuditRow,
@@ -53,6 +54,7 @@ class Store:
     def __init__(self, database: Database, seal: Seal):
         self._database, self._seal = database, seal
         self.revisions = Revisions(database)
+        self.positions = Positions(database)
 
     @classmethod
     def open(

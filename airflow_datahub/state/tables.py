@@ -13,7 +13,7 @@ from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state.database import Database
 from airflow_datahub.state.rows import Counters
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """What the steps at the end of this file lead to."""
 
 
@@ -121,6 +121,17 @@ revision = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
 )
 
+checkpoint = sa.Table(
+    "datahub_checkpoint",
+    metadata,
+    sa.Column("pipeline", sa.Text, primary_key=True),
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    _text("checkpoint"),
+    sa.Column("updated_at", Moment, nullable=False),
+)
+
 
 def prepare(database: Database) -> None:
     """Make the tables where they are missing and bring older ones up to date, once among any number of processes.
@@ -176,5 +187,9 @@ def _to_4(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE datahub_run ADD COLUMN {name} TEXT")
 
 
+def _to_5(connection: sa.Connection) -> None:
+    checkpoint.create(connection, checkfirst=True)
+
+
 # Plain steps and no Alembic: new tables need none of it, and a start of a run would pay for its import.
-_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4}
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}

@@ -20,6 +20,7 @@ WITHOUT = {
     2: "drop table datahub_audit",
     3: "drop table datahub_revision",
     4: ";".join(f"alter table datahub_run drop column {name}" for name in ("mask", "dag", "task")),
+    5: "drop table datahub_checkpoint",
 }
 """What takes away what a schema added."""
 
@@ -48,9 +49,10 @@ def check(store: Store, schema: int) -> None:
     store.audit("you", "checkpoint set", "events", "back")
     store.revisions.keep("events", "abc", "version: 1")
     assert [row.text for row in store.revisions.all("events")] == ["version: 1"]
+    assert store.positions.of("events") == []
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4])
 def test_an_older_store_is_brought_up_to_date(opener: Opener, schema: int) -> None:
     aged(opener, schema)
     assert version(located()) == schema
