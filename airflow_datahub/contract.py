@@ -110,6 +110,16 @@ class Written:
         return self.inserted + self.updated + self.unchanged + self.deleted + self.merged + len(self.refused)
 
 
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """What a sink would do with records."""
+
+    written: Written | None
+    """What would become of them; None where only doing it would tell."""
+    notes: Sequence[str] = ()
+    """What would happen besides, for a person: `table public.events would be created: …`."""
+
+
 CHECKPOINT_FORMAT = 1
 
 
@@ -386,6 +396,10 @@ class Sink(Adapter):
     def open(self, run: Run, stream: Stream) -> Writer:
         """Connect, and make sure that what is to be written to is there and fits."""
         raise NotImplementedError
+
+    def simulate(self, run: Run, stream: Stream, batch: Batch) -> Simulated | None:
+        """What writing these records would do, without doing it; None where this sink cannot tell."""
+        return None
 
     def checkpoints(self, run: Run) -> Checkpoints:
         """Connect to what is remembered. ConfigurationError where nothing is."""

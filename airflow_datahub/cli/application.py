@@ -16,6 +16,7 @@ from airflow_datahub.cli import (
     lint,
     listing,
     plan,
+    preview,
     probe,
     rejects,
     revisions,
@@ -24,7 +25,7 @@ from airflow_datahub.cli import (
     store,
     stubs,
     test,
-)  # fmt: skip
+)
 from airflow_datahub.cli.console import UnknownLevel
 from airflow_datahub.environment import plugins_folder
 from airflow_datahub.errors import DatahubError, Interrupted, SpecError
@@ -57,6 +58,7 @@ def _options(
 
 application.command("lint")(lint.lint)
 application.command("test")(test.test)
+application.command("preview")(preview.preview)
 application.command("run")(run.run)
 application.command("plan")(plan.plan)
 application.command("probe")(probe.probe)

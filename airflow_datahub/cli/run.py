@@ -36,11 +36,11 @@ def run(
     from airflow_datahub.state.store import Store
 
     pipeline = load(one(path))
-    params = _params(pipeline, param or [])
+    params = params_of(pipeline, param or [])
     started = datetime.now(UTC)
     run_id = f"cli__{started:%Y-%m-%dT%H:%M:%S}_{uuid.uuid4().hex[:8]}"
     log = Console()
-    with _stop_on_signals() as stopping:
+    with stop_on_signals() as stopping:
         of_this_run = Run(
             pipeline=pipeline.id, run_id=run_id, started=started, params=params, connections=connection,
             redis=redis_connection(), log=log, stopping=stopping,
@@ -55,7 +55,7 @@ def run(
         log.info(outcome.summary)
 
 
-def _params(pipeline: Pipeline, given: list[str]) -> Mapping[str, Any]:
+def params_of(pipeline: Pipeline, given: list[str]) -> Mapping[str, Any]:
     """The params of the call, typed as their schemas say; a wrong one is a wrong call."""
     from airflow_datahub.errors import ConfigurationError
     from airflow_datahub.spec import resolve_params
@@ -81,7 +81,7 @@ def _param(pipeline: Pipeline, text: str) -> tuple[str, Any]:
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
+def stop_on_signals() -> Iterator[threading.Event]:
     """SIGTERM and SIGINT ask for a clean stop; the second SIGINT ends at once."""
     stopping = threading.Event()
 

@@ -5,6 +5,8 @@ Everything here happens in the transaction that the caller has begun, and counts
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import psycopg
 
 from airflow_datahub.contract import Log, Stream
@@ -67,6 +69,13 @@ class Destination:
                 tables.add(session, self._target, each, columns)
         return self._written(layout)
 
+    def told(self, layout: Layout) -> list[str]:
+        """What `make` would do for a batch of this layout, for a person."""
+        if layout.missing and not self._exists:
+            return [f"table {_full(layout)} would be created: {_columns(layout.missing)}"]
+        lacking = self._lacking(layout)
+        return [f"table {_full(layout)} would get columns: {_columns(lacking)}"] if lacking else []
+
     def keep(self, layout: Layout) -> None:
         """What `make` did for this layout is committed."""
         self._exists, self._replacing = True, self._target.strategy == "replace"
@@ -119,3 +128,7 @@ class Destination:
 
 def _full(layout: Layout) -> str:
     return f"{layout.schema}.{layout.table}"
+
+
+def _columns(columns: Iterable[Column]) -> str:
+    return ", ".join(f"{column.name} {column.type or 'text'}" for column in columns)

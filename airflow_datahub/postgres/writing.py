@@ -10,7 +10,18 @@ from dataclasses import replace
 import psycopg
 from psycopg import sql
 
-from airflow_datahub.contract import Batch, Checkpoint, Opaque, Record, Run, Settle, Stream, Writer, Written
+from airflow_datahub.contract import (
+    Batch,
+    Checkpoint,
+    Opaque,
+    Record,
+    Run,
+    Settle,
+    Simulated,
+    Stream,
+    Writer,
+    Written,
+)
 from airflow_datahub.errors import StopRun
 from airflow_datahub.postgres import checkpoints, link, stages, tables
 from airflow_datahub.postgres.ahead import Ahead
@@ -27,6 +38,8 @@ from airflow_datahub.postgres.tables import Layout
 
 SWAP_WITHIN = 5 * 3600.0
 """Seconds that the end of a replacing load may take; its statements have limits of their own."""
+TRIAL_LOCK = "2s"
+"""How long a trial waits for a lock: whoever holds it does real work."""
 
 
 class TableWriter(Writer):
@@ -36,9 +49,12 @@ class TableWriter(Writer):
     not be copied ahead.
     """
 
-    def __init__(self, target: Target, run: Run, stream: Stream):
-        """Connect, find or make the checkpoint's table, and check the target. Raises ConfigurationError, RunFailed."""
+    def __init__(self, target: Target, run: Run, stream: Stream, *, trial: bool = False):
+        """Connect, find or make the checkpoint's table, and check the target. Raises ConfigurationError, RunFailed.
+
+        `trial`: nothing is made, and `simulate` is all that may be called."""
         self._target, self._run, self._stream, self._log = target, run, stream, run.log
+        self._trial = trial
         self._connection = run.connections(target.connection)
         self._ahead: Ahead | None = None
         self._begun = self._has_temporary = False
@@ -55,7 +71,7 @@ class TableWriter(Writer):
         with self._link.failing("USAGE ON SCHEMA of the table"):
             self._schema = tables.schema_for(self._link.session, self._target)
         self._find()
-        return self._may_make_stages()
+        return not self._trial and self._may_make_stages()
 
     def resume(self) -> Checkpoint | None:
         with self._link.failing(self._checkpoint_rights):
@@ -116,6 +132,22 @@ class TableWriter(Writer):
         if prepared.layout:
             self._into.keep(prepared.layout)
         return written
+
+    def simulate(self, batch: Batch) -> Simulated:
+        """What a commit of this batch would do: it is done, and undone by the end of its transaction.
+
+        Columns are not added even so, because that would make every reader of the table wait."""
+        prepared = self.prepare(batch)
+        notes = self._into.told(prepared.layout) if prepared.layout else []
+        if prepared.layout and not prepared.layout.missing and not self._into.takes(prepared.layout):
+            return Simulated(None, notes)
+        with self._link.failing(self._table_rights), self._link.transaction():
+            self._link.session.execute(
+                f"set local lock_timeout = '{TRIAL_LOCK}'; set constraints all immediate".encode()
+            )
+            written = self._written(prepared, None)
+            raise psycopg.Rollback
+        return Simulated(written, notes)
 
     def finish(self, checkpoint: Checkpoint) -> None:
         """Make the rows of a replacing run the table's. StopRun where they are too few (R15) or do not fit."""
@@ -191,8 +223,9 @@ class TableWriter(Writer):
         """Look the table up; the checkpoint's table is there afterwards."""
         with self._link.failing(self._table_rights):
             self._into.find(self._link.session)
-        with self._link.failing(self._schema_rights):
-            checkpoints.ensure(self._link.session, self._schema)
+        if not self._trial:
+            with self._link.failing(self._schema_rights):
+                checkpoints.ensure(self._link.session, self._schema)
 
     def _may_make_stages(self) -> bool:
         """Whether the role may create tables beside the target; what dead writers left there is dropped."""

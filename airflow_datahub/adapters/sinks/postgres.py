@@ -18,12 +18,13 @@ Example:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from airflow_datahub.contract import Checkpoints, Connection, Place, Run, Sink, Stream, Writer
+from airflow_datahub.contract import Batch, Checkpoints, Connection, Place, Run, Simulated, Sink, Stream, Writer
 from airflow_datahub.postgres import declared
 
 
@@ -202,6 +203,17 @@ class Postgres(Sink):
         from airflow_datahub.postgres.writing import TableWriter
 
         return TableWriter(self.target(), run, stream)
+
+    def simulate(self, run: Run, stream: Stream, batch: Batch) -> Simulated:
+        from airflow_datahub.postgres.writing import TableWriter
+
+        writer = TableWriter(self.target(), run, replace(stream, scope="preview"), trial=True)
+        try:
+            simulated = writer.simulate(batch)
+        finally:
+            writer.close()
+        at_end = ["at the end of a run its rows become the whole content of the table"] if self.replaces() else []
+        return replace(simulated, notes=[*simulated.notes, *at_end])
 
     def checkpoints(self, run: Run) -> Checkpoints:
         from airflow_datahub.postgres.by_hand import TableCheckpoints

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from airflow_datahub.contract import Batch, Checkpoint, Refusal, Run, Settle, Sink, Stream, Writer, Written
+from airflow_datahub.contract import Batch, Checkpoint, Refusal, Run, Settle, Simulated, Sink, Stream, Writer, Written
 
 
 class Stdout(Sink):
@@ -22,6 +22,10 @@ class Stdout(Sink):
 
     def open(self, run: Run, stream: Stream) -> Writer:
         return _Printer()
+
+    def simulate(self, run: Run, stream: Stream, batch: Batch) -> Simulated:
+        lines, refused = _Printer().prepare(batch)
+        return Simulated(Written(inserted=len(lines), refused=refused))
 
 
 class _Printer(Writer):
