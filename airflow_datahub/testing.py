@@ -64,7 +64,8 @@ class NoAirflow:
             raise ImportError(f"{name} is imported")
 sys.meta_path.insert(0, NoAirflow())
 broken = {}
-for name in json.load(sys.stdin):
+names, sys.path[:] = json.load(sys.stdin)
+for name in names:
     try:
         importlib.import_module(name)
     except Exception as error:
@@ -149,8 +150,9 @@ class AdapterSuite:
         """What cannot be imported where Airflow is not installed, by module."""
         modules = sorted({each.module for each in cls.subjects(*KINDS)})
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-c", _IMPORTS], input=json.dumps(modules), capture_output=True, text=True, check=True
-        )
+            [sys.executable, "-c", _IMPORTS],
+            input=json.dumps([modules, sys.path]), capture_output=True, text=True, check=True,
+        )  # fmt: skip
         return cast("dict[str, str]", json.loads(done.stdout))
 
     def test_its_example_is_valid(self, subject: Subject) -> None:

@@ -15,6 +15,7 @@ from airflow_datahub.cli import (
     describe,
     lint,
     listing,
+    new,
     plan,
     preview,
     probe,
@@ -67,6 +68,7 @@ application.command("describe")(describe.describe)
 application.command("config")(config.config)
 application.command("schema")(schema.schema)
 application.command("stubs")(stubs.stubs)
+application.add_typer(new.application, name="new", help="A pipeline, an adapter or a package to begin with.")
 application.add_typer(rejects.application, name="rejects", help="Records that were set aside, with their reasons.")
 application.add_typer(checkpoint.application, name="checkpoint", help="Where a pipeline stands, and moving it by hand.")
 application.add_typer(revisions.application, name="revisions", help="The specs that ran, drafts, and publishing one.")
