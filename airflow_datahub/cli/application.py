@@ -22,6 +22,7 @@ from airflow_datahub.cli import (
     rejects,
     revisions,
     run,
+    runs,
     schema,
     store,
     stubs,
@@ -69,6 +70,7 @@ application.command("config")(config.config)
 application.command("schema")(schema.schema)
 application.command("stubs")(stubs.stubs)
 application.add_typer(new.application, name="new", help="A pipeline, an adapter or a package to begin with.")
+application.add_typer(runs.application, name="runs", help="The ledger: what ran, and what became of the records.")
 application.add_typer(rejects.application, name="rejects", help="Records that were set aside, with their reasons.")
 application.add_typer(checkpoint.application, name="checkpoint", help="Where a pipeline stands, and moving it by hand.")
 application.add_typer(revisions.application, name="revisions", help="The specs that ran, drafts, and publishing one.")

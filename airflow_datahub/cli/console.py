@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -46,10 +47,14 @@ class Console:
     def _say(self, level: int, event: str, fields: dict[str, Any]) -> None:
         if level < self._least:
             return
-        text = " ".join([event, *(f"{name}={_shown(value)}" for name, value in fields.items())])
-        mark = "" if level < 2 else f"{LEVELS[level]}: "
         when = f"{datetime.now():%H:%M:%S} " if fields or level != 1 else ""
-        print(f"{when}{mark}{text}", file=sys.stderr, flush=True)
+        print(f"{when}{line(LEVELS[level], event, fields)}", file=sys.stderr, flush=True)
+
+
+def line(level: str, event: str, fields: Mapping[str, Any]) -> str:
+    """An event as a person reads it: `warning: position_lost step=extract`."""
+    text = " ".join([event, *(f"{name}={_shown(value)}" for name, value in fields.items())])
+    return text if LEVELS.index(level) < 2 else f"{level}: {text}"
 
 
 def _shown(value: Any) -> str:

@@ -41,11 +41,11 @@ class Progress:
         """Since the start of this try."""
         return time.monotonic() - self._started
 
-    def watch(self, total: int | None) -> None:
-        """Write a line and the ledger when they are due."""
+    def watch(self, total: int | None) -> bool:
+        """Write a line and the ledger when they are due; whether they were."""
         now = time.monotonic()
         if now - self._last < self._every:
-            return
+            return False
         read = self._tally.read
         rate = (read - self._logged) / (now - self._last)
         fields = {"records": read, "records_per_second": round(rate)} | _share(read, total, rate)
@@ -53,6 +53,7 @@ class Progress:
         self._log.info("progress", **fields, rejected=self._tally.rejected, retries=retries)
         self._last, self._logged = now, read
         self.save()
+        return True
 
     def save(self) -> None:
         """Bring the ledger up to date, and tell who counts along; a load does not fail because its ledger cannot be

@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_datahub.contract import Checkpoint, Run, Sink, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
+from airflow_datahub.engine.keeping import KeptLog
 from airflow_datahub.engine.pinning import begun
 from airflow_datahub.engine.position import START, Position, told
 from airflow_datahub.engine.progress import Progress, logging_instead
@@ -59,30 +60,37 @@ def run_pipeline(
         pipeline.id, run.run_id, pipeline.revision, run.trigger, pipeline.text,
         mask=pipeline.rejects.mask, dag=run.dag, task=run.task,
     )  # fmt: skip
+    log = KeptLog(run.log, store.logs, pipeline.id, run.run_id)
+    run = replace(run, log=log)
     try:
-        outcome = _run(begun(pipeline, revision, run, store), run, store, full, limit, values or {})
+        outcome = _run(begun(pipeline, revision, run, store), run, log, store, full, limit, values or {})
     except BaseException as error:
         stopped = isinstance(error, Interrupted | KeyboardInterrupt | RetryLater)
-        with logging_instead(run.log):
+        log.keep("warning" if stopped else "error", str(error))  # the caller shows it
+        with logging_instead(log):
             store.end(pipeline.id, run.run_id, "interrupted" if stopped else "failed", str(error))
+        log.flush(last=True)
         raise
     store.end(pipeline.id, run.run_id, "skipped" if outcome.skipped else "success")
+    log.flush(last=True)
     return outcome
 
 
 def _run(
-    pipeline: Pipeline, run: Run, store: Store, full: bool, limit: int | None, values: Mapping[str, Any]
+    pipeline: Pipeline, run: Run, log: KeptLog, store: Store, full: bool, limit: int | None, values: Mapping[str, Any]
 ) -> Outcome:
     skipped = plan(pipeline).stages[0].skipped
     if skipped:
-        return Outcome(summary=f"ingestion skipped: {skipped}", skipped=skipped)
+        summary = f"ingestion skipped: {skipped}"
+        log.keep("info", summary)  # the caller shows it
+        return Outcome(summary=summary, skipped=skipped)
     params = resolve_params(pipeline, run.params)
     run = replace(run, revision=pipeline.revision, params=params, concurrency=pipeline.concurrency)
-    return _run_stage(pipeline, run, store, full, limit, {**values, "params": params})
+    return _run_stage(pipeline, run, log, store, full, limit, {**values, "params": params})
 
 
 def _run_stage(
-    pipeline: Pipeline, run: Run, store: Store, full: bool, limit: int | None, values: dict[str, Any]
+    pipeline: Pipeline, run: Run, log: KeptLog, store: Store, full: bool, limit: int | None, values: dict[str, Any]
 ) -> Outcome:
     values["run_id"] = run.run_id
     with naming(pipeline.id, pipeline.load.key):
@@ -103,7 +111,7 @@ def _run_stage(
     how = "failed"
     try:
         with _quiet_collector():
-            stage.run(lambda: progress.watch(None if stage.resumed else stage.total))
+            stage.run(lambda: _watched(progress, None if stage.resumed else stage.total, log))
         with naming(pipeline.id, pipeline.extract.key):
             tally.judge(at_end=limit is None)
         how = "complete"
@@ -120,6 +128,11 @@ def _run_stage(
         run.log.info(summary)
         progress.save()
     return Outcome(tally.read - progress.before, tally.rejected, progress.seconds, tally.steps, summary)
+
+
+def _watched(progress: Progress, total: int | None, log: KeptLog) -> None:
+    if progress.watch(total):
+        log.flush()
 
 
 def _assignment(

@@ -21,6 +21,7 @@ from airflow_datahub.state import tables
 from airflow_datahub.state.arrivals import quiet_since, told_at
 from airflow_datahub.state.database import Database, PostgreSQL, SQLite
 from airflow_datahub.state.keys import keys_beside, shared_keys
+from airflow_datahub.state.logs import Logs
 from airflow_datahub.state.positions import Positions
 from airflow_datahub.state.revisions import Revisions
 from airflow_datahub.state.rows import (
@@ -34,11 +35,10 @@ from airflow_datahub.state.rows import (
     RunState,
 )
 from airflow_datahub.state.sealing import RECORD_LIMIT, Seal
+from airflow_datahub.state.texts import storable
 
 LOCK_WAIT = 30.0
 """Seconds to wait for others who write."""
-TEXT_LIMIT = 2048
-"""Characters of a reason or an error that are kept."""
 MOST_REASONS = 10_000
 """Reasons that differ, by which the rejects of a run are grouped."""
 
@@ -55,6 +55,7 @@ class Store:
         self._database, self._seal = database, seal
         self.revisions = Revisions(database)
         self.positions = Positions(database)
+        self.logs = Logs(database)
 
     @classmethod
     def open(
@@ -129,7 +130,7 @@ class Store:
 
     def end(self, pipeline: str, run_id: str, state: RunState, error: str | None = None) -> None:
         """A try of a run has ended so; LookupError for a run that never began."""
-        values = {"state": state, "ended_at": _now(), "error": _storable(error)}
+        values = {"state": state, "ended_at": _now(), "error": storable(error)}
         with self._database.writing() as connection:
             done = connection.execute(tables.run.update().where(*_is(tables.run, pipeline, run_id)).values(values))
         if not done.rowcount:
@@ -140,7 +141,7 @@ class Store:
         columns = tables.run.c
         left = [columns.dag == dag, columns.run_id == run_id, columns.state == "running"]
         left += [columns.task == task] if task else []
-        values = {"state": state, "ended_at": _now(), "error": _storable(error)}
+        values = {"state": state, "ended_at": _now(), "error": storable(error)}
         with self._database.writing() as connection:
             return connection.execute(tables.run.update().where(*left).values(values)).rowcount
 
@@ -155,9 +156,20 @@ class Store:
         query = sa.select(*_RUN).where(of_dag, tables.run.c.run_id == run_id)
         return [RunRow(**row) for row in self._read(query.order_by(tables.run.c.started_at, tables.run.c.pipeline))]
 
-    def runs(self, pipeline: str | None = None, limit: int = 50) -> list[RunRow]:
-        """The last runs, of one pipeline or of all, the newest first."""
-        query = sa.select(*_RUN).where(*_is(tables.run, pipeline))
+    def runs(
+        self,
+        pipeline: str | None = None,
+        limit: int = 50,
+        *,
+        run_id: str | None = None,
+        state: RunState | None = None,
+        since: datetime | None = None,
+    ) -> list[RunRow]:
+        """The last runs, of one pipeline or of all, the newest first; those that began at `since` or later."""
+        wanted = _is(tables.run, pipeline, run_id)
+        wanted += [tables.run.c.state == state] if state else []
+        wanted += [tables.run.c.started_at >= since] if since else []
+        query = sa.select(*_RUN).where(*wanted)
         query = query.order_by(tables.run.c.started_at.desc(), tables.run.c.run_id.desc())
         return [RunRow(**row) for row in self._read(query.limit(limit))]
 
@@ -249,7 +261,7 @@ class Store:
     def audit(self, actor: str, act: str, pipeline: str, detail: str) -> None:
         """Keep what somebody did by hand."""
         texts = {"actor": actor, "act": act, "pipeline": pipeline, "detail": detail}
-        row = {"at": _now()} | {name: _storable(text) for name, text in texts.items()}
+        row = {"at": _now()} | {name: storable(text) for name, text in texts.items()}
         with self._database.writing() as connection:
             connection.execute(tables.audit.insert(), row)
 
@@ -274,7 +286,7 @@ class Store:
 
     def _row(self, reject: Reject) -> dict[str, Any]:
         sealed = self._seal.close(reject.record)
-        texts = {name: _storable(getattr(reject, name)) for name in ("step", "operator", "field", "reason")}
+        texts = {name: storable(getattr(reject, name)) for name in ("step", "operator", "field", "reason")}
         return texts | {"position": reject.position, "record": sealed, "truncated": sealed is None}
 
     def _reject_row(self, row: dict[str, Any]) -> RejectRow:
@@ -351,14 +363,6 @@ def _provisional(stream: Stream, *more: sa.ColumnElement[bool]) -> sa.ColumnElem
     columns = tables.reject.c
     same_stream = [columns[name] == value for name, value in asdict(stream).items()]
     return sa.and_(*same_stream, columns.state == "provisional", *more)
-
-
-def _storable(text: str | None) -> str | None:
-    """The text as a database takes it: without NUL and lone surrogates, which rejects are full of, and not endless."""
-    if text is None:
-        return None
-    cut = text if len(text) <= TEXT_LIMIT else text[:TEXT_LIMIT] + "…"
-    return cut.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def _now() -> datetime:

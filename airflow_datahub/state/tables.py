@@ -13,7 +13,7 @@ from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state.database import Database
 from airflow_datahub.state.rows import Counters
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """What the steps at the end of this file lead to."""
 
 
@@ -133,6 +133,21 @@ checkpoint = sa.Table(
 )
 
 
+log = sa.Table(
+    "datahub_log",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    _text("pipeline"),
+    _text("run_id"),
+    sa.Column("at", Moment, nullable=False, index=True),
+    _text("level"),
+    _text("event"),
+    _text("fields"),
+    sa.Index("datahub_log_of_run", "pipeline", "run_id", "id"),
+    sqlite_autoincrement=True,
+)
+
+
 def prepare(database: Database) -> None:
     """Make the tables where they are missing and bring older ones up to date, once among any number of processes.
 
@@ -191,5 +206,9 @@ def _to_5(connection: sa.Connection) -> None:
     checkpoint.create(connection, checkfirst=True)
 
 
+def _to_6(connection: sa.Connection) -> None:
+    log.create(connection, checkfirst=True)
+
+
 # Plain steps and no Alembic: new tables need none of it, and a start of a run would pay for its import.
-_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6}

@@ -85,6 +85,7 @@ def test_stubs_are_written_once_and_checked(tmp_path: Path) -> None:
 COMMANDS = (
     ["lint", PIPELINES], ["test", PIPELINES], ["plan", EVENTS], ["schema"], ["stubs", PIPELINES, "--check"],
     ["run", PIPELINES / "try_it.yaml"], ["rejects", "list"], ["list"], ["describe", "postgres"], ["config"],
+    ["preview", PIPELINES / "try_it.yaml"], ["runs", "list"],
 )  # fmt: skip
 
 

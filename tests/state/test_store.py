@@ -15,7 +15,8 @@ from airflow_datahub.contract import Stream
 from airflow_datahub.environment import connection
 from airflow_datahub.state import Counters, Reject
 from airflow_datahub.state.sealing import RECORD_LIMIT
-from airflow_datahub.state.store import TEXT_LIMIT, Store
+from airflow_datahub.state.store import Store
+from airflow_datahub.state.texts import TEXT_LIMIT
 
 EVENTS = Stream("events", "extract>load")
 

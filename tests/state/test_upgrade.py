@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from airflow_datahub.contract import Stream
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state import Reject
+from airflow_datahub.state.logs import LogLine
 from airflow_datahub.state.store import Store, located
 from airflow_datahub.state.tables import SCHEMA_VERSION, prepare, version
 from airflow_datahub.state.upkeep import size
@@ -21,6 +23,7 @@ WITHOUT = {
     3: "drop table datahub_revision",
     4: ";".join(f"alter table datahub_run drop column {name}" for name in ("mask", "dag", "task")),
     5: "drop table datahub_checkpoint",
+    6: "drop table datahub_log",
 }
 """What takes away what a schema added."""
 
@@ -50,9 +53,11 @@ def check(store: Store, schema: int) -> None:
     store.revisions.keep("events", "abc", "version: 1")
     assert [row.text for row in store.revisions.all("events")] == ["version: 1"]
     assert store.positions.of("events") == []
+    store.logs.add("events", "run-1", [LogLine(datetime.now(UTC), "info", "page", {})], prune=True)
+    assert [line.event for line in store.logs.of("events", "run-1")] == ["page"]
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3, 4])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4, 5])
 def test_an_older_store_is_brought_up_to_date(opener: Opener, schema: int) -> None:
     aged(opener, schema)
     assert version(located()) == schema
