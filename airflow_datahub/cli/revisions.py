@@ -109,7 +109,7 @@ def draft(
     if (text is None) == (forget is None):
         raise typer.BadParameter("name the file with the edited text, or --forget a draft")
     with _desk(path) as desk:
-        row = desk.draft(_read(text), note) if text else desk.forget(forget or "")
+        row = desk.draft(_read(text), str(text), note) if text else desk.forget(forget or "")
     if as_json:
         print(json.dumps(asdict(row), default=str))
     elif forget:

@@ -61,22 +61,23 @@ class Desk:
         found = sorted((row for row in rows if row.revision.startswith(name)), key=lambda row: row.state != "draft")
         if len({row.revision for row in found}) != 1:
             how = "several revisions begin" if found else f"no {_called(states)} begins"
-            raise ConfigurationError(f"{how} with {name!r}: {self._known(rows)}")
+            raise ConfigurationError(f"{how} with {name!r}: {self._known(rows, states)}")
         return found[0]
 
     def newest(self, state: RevisionState) -> RevisionRow:
         """The newest one that is deployed or a draft; ConfigurationError where there is none."""
         rows = self._in((state,))
         if not rows:
-            raise ConfigurationError(f"there is no {_called((state,))}: {self._known(rows)}")
+            raise ConfigurationError(f"there is no {_called((state,))}: {self._known(rows, (state,))}")
         return rows[0]
 
     def _in(self, states: Sequence[RevisionState]) -> list[RevisionRow]:
         return [row for row in self.all() if not states or row.state in states]
 
-    def _known(self, rows: Sequence[RevisionRow]) -> str:
+    def _known(self, rows: Sequence[RevisionRow], states: Sequence[RevisionState]) -> str:
         known = ", ".join(dict.fromkeys(row.revision[:SHORT] for row in rows))
-        return f"the store has {known or 'none'} of pipeline {self.id!r}; each run keeps the one that it begins with"
+        how = f"`{_COMMAND} draft` keeps one" if states == ("draft",) else "each run keeps the one that it begins with"
+        return f"the store has {known or 'none'} of pipeline {self.id!r}; {how}"
 
     def difference(self, old: str | None, new: str) -> str:
         """A unified diff of two texts, empty where they are the same; each a hash or `file`."""
@@ -87,11 +88,12 @@ class Desk:
         )  # fmt: skip
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
-    def draft(self, text: str, note: str = "") -> RevisionRow:
-        """Keep a text under review. Raises SpecError for one with mistakes, ConfigurationError for what is there."""
+    def draft(self, text: str, called: str, note: str = "") -> RevisionRow:
+        """Keep a text under review. Raises SpecError for one with mistakes, which are said of the file `called` so, and
+        ConfigurationError for the text that is there."""
         if text == self._content().decode(errors="replace"):
             raise ConfigurationError(f"{self.file} has this text already: there is nothing to review")
-        made = loads(text, str(self.file))
+        made = self._checked(text, called)
         row = RevisionRow(
             self.id, made.revision, "draft", made.text, self.actor, note, self._seen(), created_at=datetime.now(UTC)
         )
@@ -112,7 +114,7 @@ class Desk:
         Raises SpecError where this release refuses the text, and ConfigurationError, without `force`, where the file
         has changed since a draft was made or would be lost because its own text cannot be kept.
         """
-        self._check(row)
+        self._checked(row.text, f"{self.file}@{row.revision[:SHORT]}")
         seen, replaced = self._seen(), self.now()
         if replaced is not None:
             self._keep(replaced)
@@ -136,12 +138,11 @@ class Desk:
         self.store.revisions.put_in(connection, row, ("text", "author", "note"))
         self.store.revisions.drop_draft_in(connection, self.id, draft.revision)
 
-    def _check(self, row: RevisionRow) -> None:
+    def _checked(self, text: str, called: str) -> Pipeline:
         try:
-            loads(row.text, str(self.file))
+            return loads(text, str(self.file))
         except SpecError as error:
-            name = f"{self.file}@{row.revision[:SHORT]}"
-            raise SpecError([replace(problem, file=name) for problem in error.problems]) from None
+            raise SpecError([replace(problem, file=called) for problem in error.problems]) from None
 
     def _keep(self, pipeline: Pipeline) -> None:
         """With the comments that it has now, which do not make another revision."""

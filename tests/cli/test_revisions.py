@@ -147,8 +147,9 @@ def test_a_draft_comes_from_standard_input_and_goes(call: Call) -> None:
 
 def test_a_draft_with_mistakes_is_refused_with_all_of_them(call: Call) -> None:
     write("old")
-    with pytest.raises(SpecError, match=r"numbers\.yaml:3:1: .*'descriptoin'"):
-        call("revisions", "draft", "numbers.yaml", "-", stdin=SPEC.format(about="x").replace("tion", "toin"))
+    Path("edited.yaml").write_text(SPEC.format(about="x").replace("tion", "toin"))
+    with pytest.raises(SpecError, match=r"edited\.yaml:3:1: .*'descriptoin'"):
+        call("revisions", "draft", "numbers.yaml", "edited.yaml")
     with pytest.raises(ConfigurationError, match="has this text already"):
         call("revisions", "draft", "numbers.yaml", "numbers.yaml")
 
