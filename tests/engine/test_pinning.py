@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_datahub.contract import Run, Silence
-from airflow_datahub.engine import Outcome, run_pipeline
+from airflow_datahub.engine import Outcome, run_pipeline, running
 from airflow_datahub.engine.pinning import pinned
 from airflow_datahub.errors import ConfigurationError, RunFailed, SpecError
 from airflow_datahub.spec import Pipeline, loads
@@ -72,6 +72,16 @@ def test_a_later_try_has_the_spec_of_the_first(store: Store, capsys: pytest.Capt
     assert row
     assert (row.revision, row.tries, row.state) == (first.revision, 2, "failed")
     assert [each.revision for each in store.revisions.all("given")] == [first.revision], "the other one never ran"
+
+
+def test_a_twin_that_runs_what_it_has_parsed_would_be_seen(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "begun", lambda parsed, *_: parsed)
+    for pipeline in (spec("failed"), spec("failed", note="second")):
+        with pytest.raises(RunFailed):
+            attempt(store, pipeline)
+    assert notes(capsys) == ["first", "second"]
 
 
 def test_another_run_has_the_spec_as_it_is_then(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
