@@ -1,6 +1,6 @@
 """Runs the reference and ours in turn, each in a fresh process on a fresh database; what counts is the ratio of rates.
 
-python -m bench [--events 200000] [--rounds 5] [--cases api,api_payload,memory,parse]
+python -m bench [--events 200000] [--rounds 5] [--cases api,api_payload,memory,parse,airflow]
                 [--memory 200000,5000000] [--peers]
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
-from bench import parsing, report
+from bench import parsing, report, triggering
 from bench.measuring import Measured, Program, measure
 from bench.peers import peers
 
@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cases", default="api,api_payload,memory,parse")
+    parser.add_argument("--cases", default="api,api_payload,memory,parse,airflow")
     parser.add_argument("--memory", default="200000,5000000", help="events of the case `memory`, one round each")
     parser.add_argument("--peers", action="store_true", help="dlt and sling, too, which are installed into .bench")
     asked = parser.parse_args()
@@ -88,9 +88,10 @@ def main() -> None:
             results = {
                 title(name, events): case(name, asked, events, server)
                 for name in asked.cases.split(",")
-                for events in sizes[name]
+                for events in sizes.get(name, [])
             }
-    print(report.write(results))
+            waits = triggering.rounds(asked.rounds, server) if "airflow" in asked.cases.split(",") else []
+    print(report.write(results, waits))
 
 
 if __name__ == "__main__":

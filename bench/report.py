@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import triggering
 from bench.measuring import Measured
+from bench.triggering import Wait
 
 Round = Mapping[str, Measured]
 """Of each program one run, close together in time."""
@@ -52,11 +54,13 @@ def _line(name: str, rounds: Sequence[Round]) -> str:
     return f"| {name} | {middle('rate'):,.0f} | {ratio} | {memory:.0f} MB | {cpu} |"
 
 
-def write(results: Mapping[str, Sequence[Round]]) -> str:
+def write(results: Mapping[str, Sequence[Round]], waits: Sequence[Wait]) -> str:
     """The tables of all cases, also written to `bench/results` beside all single figures as JSON."""
     where = machine()
     place = ", ".join(f"{name} {value}" for name, value in where.items())
-    text = "\n\n".join([*(table(title, rounds) for title, rounds in results.items()), place])
+    tables = [table(title, rounds) for title, rounds in results.items()]
+    tables += [triggering.table(waits)] if waits else []
+    text = "\n\n".join([*tables, place])
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     cases = {
@@ -66,6 +70,7 @@ def write(results: Mapping[str, Sequence[Round]]) -> str:
         title: {name: round(statistics.median(found), 3) for name in rounds[0] if (found := ratios(rounds, name))}
         for title, rounds in results.items()
     }
-    path.with_suffix(".json").write_text(json.dumps({"machine": where, "ratios": medians, "cases": cases}, indent=2))
+    figures = {"machine": where, "ratios": medians, "cases": cases, "airflow": [asdict(wait) for wait in waits]}
+    path.with_suffix(".json").write_text(json.dumps(figures, indent=2))
     path.with_suffix(".md").write_text(text + "\n")
     return text

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from airflow.dag_processing.dagbag import DagBag
 
 from airflow_datahub.dag_factory.bundle import SpecBundle
 from airflow_datahub.spec import stub_of
+from bench.parsing import write_specs
+from tests.world import ROOT
 
 SPEC = """version: 1
 steps:
@@ -99,3 +104,34 @@ def test_one_bad_spec_hurts_only_itself(tmp_path: Path) -> None:
     assert set(bag.dags) == {"a", "z"}
     (problem,) = bag.import_errors.values()
     assert "did you mean 'stdout'?" in problem
+
+
+PARSE = """
+import json, sys
+from pathlib import Path
+import airflow.dag_processing.manager  # who forks has it
+import structlog
+from airflow.dag_processing.processor import DagFileParseRequest, _parse_file
+from airflow_datahub.dag_factory.bundle import SpecBundle
+
+folder = Path(sys.argv[1])
+SpecBundle(name="pipelines", path=str(folder)).refresh()
+before = set(sys.modules)
+request = DagFileParseRequest(file=str(folder / "shop_0.yaml.py"), bundle_path=folder, bundle_name="pipelines")
+result = _parse_file(request, structlog.get_logger())
+print(json.dumps([len(result.serialized_dags), sorted(set(sys.modules) - before)]))
+"""
+
+
+def test_what_is_forked_after_a_refresh_imports_nothing_but_the_stub(tmp_path: Path) -> None:
+    """Each file is parsed by a process of its own: what that imports is paid again for each spec."""
+    write_specs(tmp_path, 1)
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE, str(tmp_path)], env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    dags, imported = json.loads(done.stdout.splitlines()[-1])
+    assert dags == 1
+    its_own = ("unusual_prefix_", "encodings.", "airflow.version")
+    assert [name for name in imported if not name.startswith(its_own)] == []

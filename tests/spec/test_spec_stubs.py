@@ -72,3 +72,12 @@ def test_a_stub_can_be_read_by_whoever_runs_airflow(tmp_path: Path) -> None:
     specs(tmp_path, "a.yaml")
     (stub,) = write_stubs(tmp_path)
     assert stub.stat().st_mode & 0o777 == (tmp_path / "a.yaml").stat().st_mode & 0o777
+
+
+def test_who_reads_a_stub_while_it_is_replaced_reads_the_whole_of_the_old_one(tmp_path: Path) -> None:
+    specs(tmp_path, "a.yaml")
+    (tmp_path / "a.yaml.py").write_text("old\n")
+    with (tmp_path / "a.yaml.py").open() as reader:
+        write_stubs(tmp_path)
+        assert reader.read() == "old\n"
+    assert (tmp_path / "a.yaml.py").read_text() == stub_of("a.yaml")
