@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.masking import secrets_in
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Connection:
     schema: str | None = None
     port: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no text may show."""
+        return list(secrets_in(self.login, self.password, self.extra))
 
 
 class UndefinedConnection(ConfigurationError, LookupError):

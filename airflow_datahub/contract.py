@@ -25,6 +25,7 @@ from airflow_datahub.connections import no_connections
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.logs import Log as Log
 from airflow_datahub.logs import Silence as Silence
+from airflow_datahub.masking import Mask
 
 Record = dict[str, Any]
 """A JSON object."""
@@ -195,6 +196,8 @@ class Run:
     redis: str | None = None
     """Id of the connection to the Redis in which processes share what they learn of an API; None: they do not."""
     log: Log = field(default_factory=Silence)
+    mask: Mask = field(default_factory=Mask, repr=False, compare=False)
+    """Takes the secrets of the connections that the run has read out of a text."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once a stop is asked for. Waits of adapters end with it."""
     checkpoint: Checkpoint | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_datahub.contract import Checkpoint, Run, Stream
 from airflow_datahub.state import Reject
@@ -28,8 +28,9 @@ class Rejecting:
     def add(self, version: int, rejects: Sequence[Reject], *, provisional: bool) -> None:
         """Store what the commit of `version` sets aside."""
         if rejects or self._unconfirmed:
+            shown = [replace(reject, reason=self.run.mask(reject.reason)) for reject in rejects]
             self.store.add_rejects(
-                self.stream, self.owner, self.run.run_id, self.run.revision, version, rejects, provisional=provisional
+                self.stream, self.owner, self.run.run_id, self.run.revision, version, shown, provisional=provisional
             )
             self._unconfirmed = provisional
 

@@ -17,6 +17,7 @@ from airflow_datahub.engine.position import START, Position, told
 from airflow_datahub.engine.progress import Progress, logging_instead
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.rendering import rendered
+from airflow_datahub.engine.secrecy import keeping_secrets, masked_error
 from airflow_datahub.engine.stage import Assignment, Stage, named
 from airflow_datahub.engine.tally import Tally
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, RunError
@@ -54,23 +55,27 @@ def run_pipeline(
 
     `full` starts at the beginning of the source again, `limit` ends after so many records, `values` are for templates
     beside params and run_id. Raises the errors of `errors.py`, each with pipeline and step in its text; the ledger
-    says how the run ended in every case. A later try of a run has the spec of its first one.
+    says how the run ended in every case. A later try of a run has the spec of its first one. No secret of a connection
+    that the run reads is in its log, its errors or the store.
     """
     revision = store.begin(
         pipeline.id, run.run_id, pipeline.revision, run.trigger, pipeline.text,
         mask=pipeline.rejects.mask, dag=run.dag, task=run.task,
     )  # fmt: skip
     log = KeptLog(run.log, store.logs, pipeline.id, run.run_id)
-    run = replace(run, log=log)
+    run = keeping_secrets(replace(run, log=log))
     try:
         outcome = _run(begun(pipeline, revision, run, store), run, log, store, full, limit, values or {})
-    except BaseException as error:
+    except BaseException as raised:
+        error = masked_error(raised, run.mask)
         stopped = isinstance(error, Interrupted | KeyboardInterrupt | RetryLater)
         log.keep("warning" if stopped else "error", str(error))  # the caller shows it
         with logging_instead(log):
             store.end(pipeline.id, run.run_id, "interrupted" if stopped else "failed", str(error))
         log.flush(last=True)
-        raise
+        if error is raised:
+            raise
+        raise error from None
     store.end(pipeline.id, run.run_id, "skipped" if outcome.skipped else "success")
     log.flush(last=True)
     return outcome

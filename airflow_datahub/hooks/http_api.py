@@ -14,7 +14,8 @@ from airflow.sdk import BaseHook
 
 from airflow_datahub.contract import Connection, Record, Run
 from airflow_datahub.errors import ConfigurationError, DatahubError
-from airflow_datahub.operators.handover import connection
+from airflow_datahub.masking import Mask
+from airflow_datahub.operators.handover import connection, keep_from_logs
 
 if TYPE_CHECKING:  # loading them takes longer than a DAG file may take to parse
     from airflow_datahub.adapters.sources.http_api import HttpApi
@@ -87,7 +88,7 @@ class HttpApiHook(BaseHook):
         return self._run_with(connection)
 
     def _run_with(self, connections: Callable[[str], Connection]) -> Run:
-        return Run(pipeline="", run_id="", connections=connections, log=self.log)
+        return Run(pipeline="", run_id="", connections=connections, log=self.log, mask=Mask(also=keep_from_logs))
 
 
 def _client(connection_id: str, run: Run) -> Client:

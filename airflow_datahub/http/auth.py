@@ -14,6 +14,7 @@ from typing import Protocol
 
 from airflow_datahub.contract import Connection
 from airflow_datahub.http.extra import Extra, Kind, wrong
+from airflow_datahub.masking import basic
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,3 @@ def secret_of(connection: Connection, kind: Kind) -> str:
     if not (secret.isascii() and secret.isprintable() and secret == secret.strip()):
         raise wrong(connection, "the password holds a line break, a space at an end or a letter beyond ASCII")
     return secret
-
-
-def basic(login: str, password: str) -> str:
-    """Login and password as basic authentication packs them."""
-    return base64.b64encode(f"{login}:{password}".encode()).decode()

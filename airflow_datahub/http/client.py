@@ -276,7 +276,7 @@ def _known(connection_id: str, run: Run, rate_limit: float | None) -> Known:
     name = f"http:{connection_id}"
     known = run.kept.get(name)
     if known is None:
-        target = target_of(run.connections(connection_id))
+        target = target_of(run.connections(connection_id), run.mask.add)
         rate = Rate(rate_limit, target.policy.obeyed, allowed=target.allowed)
         known = run.kept.setdefault(name, Known(target, rate, _breaker(target, run)))
     assert isinstance(known, Known)

@@ -11,10 +11,10 @@ import msgspec
 
 from airflow_datahub.contract import Connection
 from airflow_datahub.errors import ConfigurationError
-from airflow_datahub.http.auth import Asked, Post, Signed, basic, secret_of
+from airflow_datahub.http.auth import Asked, Post, Signed, secret_of
 from airflow_datahub.http.extra import Extra, wrong
-from airflow_datahub.http.masking import Mask
 from airflow_datahub.http.retrying import TryAgain
+from airflow_datahub.masking import Mask, basic
 
 LIFETIME = 300.0
 """Seconds that a token is believed to live whose answer does not say."""

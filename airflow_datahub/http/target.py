@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, quote_plus, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow_datahub.contract import Connection
-from airflow_datahub.http.auth import Signer, basic, fixed, hashed, kind_of
+from airflow_datahub.http.auth import Signer, fixed, hashed, kind_of
 from airflow_datahub.http.breaker import Fuse
 from airflow_datahub.http.extra import Extra, Kind, extra_of, wrong
 from airflow_datahub.http.limits import Limits
-from airflow_datahub.http.masking import Mask
 from airflow_datahub.http.oauth import tokens_of
 from airflow_datahub.http.rate import Allowance
 from airflow_datahub.http.retrying import Policy
+from airflow_datahub.masking import Mask
 
 TYPES = ("http", "https", "http-api")
 SHORTEST = 8
@@ -44,8 +45,10 @@ class Target:
     """Takes every secret out of a text."""
 
 
-def target_of(connection: Connection) -> Target:
-    """Read a connection. Raises ConfigurationError, naming the connection and its field."""
+def target_of(connection: Connection, also: Callable[[str], None] | None = None) -> Target:
+    """Read a connection; `also` is told its secrets, and tokens once they are there.
+
+    Raises ConfigurationError, naming the connection and its field."""
     _check_type(connection)
     extra = extra_of(connection)
     url = _address(connection)
@@ -53,7 +56,7 @@ def target_of(connection: Connection) -> Target:
     host = str(url.hostname)
     shown = f"[{host}]" if ":" in host else host
     path = "/".join(p for p in (url.path.strip("/"), extra.base_path.strip("/")) if p)
-    masked = mask_of(connection)
+    masked = Mask(connection.secrets, also)
     signer = _signer(connection, extra, masked)
     _check_length(connection)
     return Target(
@@ -85,14 +88,6 @@ def _trusted(host: str, extra: Extra) -> frozenset[str]:
     if not extra.allow_private:
         return frozenset()
     return frozenset(filter(None, (host, urlsplit(extra.oauth_url or "").hostname)))
-
-
-def mask_of(connection: Connection) -> Mask:
-    """Knows the password, the refresh token and the pair of login and password of basic authentication."""
-    secrets = _secrets(connection)
-    login, password = connection.login or "", secrets.get("password")
-    pairs = [basic(login, password), basic(quote_plus(login), quote_plus(password))] if password else []
-    return Mask([*secrets.values(), *pairs])
 
 
 def _secrets(connection: Connection) -> dict[str, str]:

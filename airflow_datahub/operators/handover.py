@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow_datahub.contract import Connection, Counted, Log, Run, Trigger, UndefinedConnection
 from airflow_datahub.environment import SECTION, airflow_home, option, redis_connection, spreading_executors
+from airflow_datahub.masking import Mask, forms
 from airflow_datahub.spec import Pipeline, resolve_params
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def run_of(
         redis=redis_connection(),
         spool=spool_root(),
         log=log,
+        mask=Mask(also=keep_from_logs),
         stopping=stopping,
         on_count=on_count,
     )
@@ -113,9 +115,6 @@ def connection(connection_id: str) -> Connection:
     Raises UndefinedConnection when there is none, or none that this task may have."""
     from airflow.sdk import Connection as AirflowConnection
     from airflow.sdk.exceptions import AirflowNotFoundException
-    from airflow.sdk.log import mask_secret
-
-    from airflow_datahub.http.target import mask_of
 
     try:
         found = AirflowConnection.get(connection_id)
@@ -134,5 +133,13 @@ def connection(connection_id: str) -> Connection:
         port=found.port,
         extra=found.extra_dejson,
     )
-    mask_secret(list(mask_of(given).forms))  # Airflow itself masks them as they are, but not encoded
+    for secret in given.secrets:
+        keep_from_logs(secret)
     return given
+
+
+def keep_from_logs(secret: str) -> None:
+    """Have Airflow mask a secret in whatever is logged from here on; by itself it masks none that is encoded."""
+    from airflow.sdk.log import mask_secret
+
+    mask_secret(list(forms(secret)))

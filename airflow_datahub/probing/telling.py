@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from airflow_datahub.http.client import Answer
-from airflow_datahub.http.masking import MASKED
 from airflow_datahub.http.rate import tightest
+from airflow_datahub.masking import MASKED
 from airflow_datahub.probing.asking import Reaction
 from airflow_datahub.probing.paging import Proposal
 from airflow_datahub.probing.shape import Records, fields

@@ -8,7 +8,8 @@ import pytest
 from airflow_datahub.contract import Connection
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.http.extra import Extra, extra_of
-from airflow_datahub.http.target import mask_of, target_of
+from airflow_datahub.http.target import target_of
+from airflow_datahub.masking import Mask
 
 SECRET = "s3cr3t/key+1"
 
@@ -114,5 +115,5 @@ def test_a_misspelt_field_is_named_even_if_it_is_empty() -> None:
 
 
 def test_the_refresh_token_is_masked_too() -> None:
-    masked = mask_of(http(login="me", password=SECRET, extra={"refresh_token": "r3fresh/er"}))
+    masked = Mask(http(login="me", password=SECRET, extra={"refresh_token": "r3fresh/er"}).secrets)
     assert masked("r3fresh/er r3fresh%2Fer " + base64.b64encode(b"r3fresh/er").decode()) == "*** *** ***"

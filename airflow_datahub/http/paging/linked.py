@@ -10,9 +10,9 @@ from urllib.parse import unquote_plus, urljoin, urlsplit, urlunsplit
 
 from airflow_datahub.contract import Cursor
 from airflow_datahub.errors import ConfigurationError, StopRun
-from airflow_datahub.http.masking import MASKED
 from airflow_datahub.http.paging.loops import Seen, Watch
 from airflow_datahub.http.paging.walking import Fetched, Site, Sized, Step, Walk, not_a_position
+from airflow_datahub.masking import MASKED
 from airflow_datahub.paths import FieldPath
 
 LONGEST_ADDRESS = 16_384
