@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from airflow_datahub.environment import plugins_folder
+from airflow_datahub.spec.words import near
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def signature_of(path: str) -> Signature | None:
     if name in classes:
         return _signature(classes[name])
     if not {name, "__getattr__"} & _bound(tree):
-        raise LookupError(f"the module {module!r} has no class {name!r}")
+        raise LookupError(f"the module {module!r} has no class {name!r}{near(name, classes)}")
     return None
 
 

@@ -43,7 +43,10 @@ def test_what_is_right(right: Callable[..., Pipeline]) -> None:
     ("notify", "message"),
     [
         ("{failure: [airflow.providers.smpt.x.Y]}", "2:20: there is no module 'airflow.providers.smpt' here; "),
-        ("{failure: ['tests.notices:Writen']}", "2:20: the module 'tests.notices' has no class 'Writen'"),
+        (
+            "{failure: ['tests.notices:Writen']}",
+            "2:20: the module 'tests.notices' has no class 'Writen'; did you",
+        ),
         ("{failure: [{'tests.notices:Written': {fle: x}}]}", "2:47: 'tests.notices:Written' takes no 'fle'; did you"),
         ("{failure: ['tests.notices:Needing']}", "2:20: 'tests.notices:Needing' must be given 'what'"),
         ("{failure: [nothing]}", "2:20: 'failure[0]' wants the import path of a notifier, or {import path: "),
