@@ -197,6 +197,7 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         environment = {
             "PYTHONPATH": os.pathsep.join([str(ROOT), *registered(folder / "installed")]),
             "AIRFLOW__CORE__AUTH_MANAGER": "tests.rights.Rights",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer,stranger:viewer",
         }
         airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=environment)
