@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -152,6 +153,7 @@ def write_specs(dags: Path) -> None:
     for name, text in specs.items():
         (pipelines / f"{name}.yaml").write_text(text)
     assert len(write_stubs(pipelines)) == len(specs)
+    shutil.copy(ROOT / "dags" / "hand_written.py", dags)
 
 
 def plain_http(server: Hostile) -> str:
@@ -202,9 +204,10 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         }
         airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=environment)
         stack.enter_context(airflow)
-        for dag_id in ("datasync_events", "slow", "moved", "failed", "flaky", "busy", "lost", "events", "rejecting"):
+        quick = ("lost", "flaky", "busy", "hand_written")
+        for dag_id in ("datasync_events", "slow", "moved", "failed", "events", "rejecting", *quick):
             airflow.wait_for_dag(dag_id)
         started = Deployment(airflow, dsn, api, slow)
-        for dag_id in ("lost", "flaky", "busy"):
+        for dag_id in quick:
             started.start(dag_id, "early")  # what they wait for passes while others are tested
         yield started

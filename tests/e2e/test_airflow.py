@@ -113,6 +113,14 @@ def test_an_api_that_wants_to_be_left_alone_is_put_off_without_using_up_a_try(de
     assert "the next try is in 600 s" in deployment.log("busy", "early")
 
 
+def test_a_hand_written_dag_of_all_operators_between_functions(deployment: Deployment) -> None:
+    assert deployment.airflow.wait("hand_written", "early", 240) == "success"
+    assert deployment.count("hand_written") == deployment.api.stats()["unique"]
+    assert deployment.query("select name from origins") == [("the DataSync API",)]
+    result = "/dags/hand_written/dagRuns/early/taskInstances/report/xcomEntries/return_value"
+    assert deployment.airflow.get(result)["value"] == "20000 records, 0 rejected"
+
+
 def test_airflow_knows_the_provider_and_the_plugin(deployment: Deployment) -> None:
     providers = {provider["package_name"] for provider in deployment.airflow.get("/providers")["providers"]}
     plugins = {plugin["name"] for plugin in deployment.airflow.get("/plugins")["plugins"]}
