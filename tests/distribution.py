@@ -87,12 +87,22 @@ def wrong_metadata(found: Message) -> list[str]:
 
 
 def install(wheel: Path, folder: Path) -> tuple[float, float]:
-    """A fresh environment with the wheel and its pinned dependencies, and the first lint; the seconds that took, and
-    those of a processor."""
+    """A fresh environment with the wheel, its extra `demo` and the pinned dependencies, and the first lint; the seconds
+    that took, and those of a processor."""
     began, used = time.monotonic(), processor()
     call([UV, "venv", "--quiet", "--python", sys.executable, folder / "venv"])
     call(
-        [UV, "pip", "install", "--quiet", "--python", folder / "venv", "--constraint", ROOT / "requirements.txt", wheel]
+        [
+            UV,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            folder / "venv",
+            "--constraint",
+            ROOT / "requirements.txt",
+            f"{wheel}[demo]",
+        ]
     )
     run(folder, "airflow-datahub", "lint", EXAMPLES)
     return time.monotonic() - began, processor() - used
@@ -108,7 +118,9 @@ def run(folder: Path, program: str, *arguments: str | Path) -> str:
     """Run a program of the fresh environment, in an empty folder; what it prints."""
     (place := folder / "place").mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
-    return call([folder / "venv" / "bin" / program, *arguments], place, {**environment, "AIRFLOW_HOME": str(place)})
+    programs = folder / "venv" / "bin"
+    environment |= {"AIRFLOW_HOME": str(place), "PATH": f"{programs}{os.pathsep}{environment['PATH']}"}
+    return call([programs / program, *arguments], place, environment)
 
 
 def call(command: Sequence[str | Path], place: Path = ROOT, environment: dict[str, str] | None = None) -> str:
@@ -137,6 +149,7 @@ def main(target: Path) -> None:
             run(folder, "airflow-datahub", command, EXAMPLES / "datasync_events.yaml")
         ran = run(folder, "airflow-datahub", "run", EXAMPLES / "try_it.yaml")
         assert '"cents":1250' in ran, ran
+        run(folder, "python", "-m", "airflow_datahub.demo.servers", "airflow-datahub", "lint", EXAMPLES)
         for command in ("providers list", "plugins"):
             listed = run(folder, "airflow", *command.split(), "--output", "plain")
             assert PACKAGE in listed.replace("-", "_"), listed

