@@ -1,4 +1,7 @@
-"""Writes docs/reference.md from the classes of grammar, adapters and options: `python docs/reference.py [--check]`."""
+"""Writes docs/reference.md from the classes of grammar, adapters and options, and the end of docs/cli.md.
+
+`python docs/reference.py [--check]`
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
 
 from airflow_datahub.adapters import Kind, names
+from airflow_datahub.cli.application import application
 from airflow_datahub.conditions import condition
 from airflow_datahub.conditions.comparison import Comparison
 from airflow_datahub.conditions.condition import AllOf, AnyOf, Not
@@ -21,6 +28,9 @@ from airflow_datahub.spec.describing import Description, Field, Mapping, describ
 from airflow_datahub.spec.models import Definition, Edge, ExtractStep, LoadStep, Step, TransformStep
 
 PAGE = Path(__file__).with_name("reference.md")
+COMMANDS = Path(__file__).with_name("cli.md")
+GENERATED = "## All commands\n"
+"""From this line on the page of commands is generated."""
 KINDS: dict[Kind, str] = {"sources": "Sources", "transforms": "Operators", "sinks": "Sinks"}
 
 
@@ -152,12 +162,43 @@ def _written(default: object) -> str:
     return iso[1] + iso[2].lower() if iso else json.dumps(default)
 
 
+def commands() -> str:
+    """The page of the command line: what somebody wrote, then every command with its options."""
+    written = COMMANDS.read_text().partition(GENERATED)[0]
+    said = "\nGenerated from the commands; `--help` behind any of them says the same.\n\n"
+    return written + GENERATED + said + "\n".join(_command("airflow-datahub", get_command(application)))
+
+
+def _command(name: str, command: Any) -> Iterator[str]:
+    """Typer has a copy of click of its own, so that nothing is of a class of click's."""
+    if inner := getattr(command, "commands", None):
+        for each in inner:
+            yield from _command(f"{name} {each}", inner[each])
+        return
+    yield from (f"### `{name}`", "", " ".join((command.help or "").split()).replace("<", "&lt;"), "")
+    words = [each for each in command.params if each.name != "help"]
+    if words:
+        yield from ("| | default | |", "|---|---|---|", *map(_word, words), "")
+
+
+def _word(word: Any) -> str:
+    """A row: an argument as the usage shows it, an option as it is written."""
+    text = str(getattr(word, "help", None) or "").replace("|", "\\|").replace("<", "&lt;")
+    if word.param_type_name == "argument":
+        name = (word.metavar or word.name or "").strip("[]").upper()
+    else:
+        name = ", ".join(word.opts) + ("" if getattr(word, "is_flag", False) else " …")
+    default = "needed" if word.required else "" if word.default in (None, False, ()) else f"`{word.default}`"
+    return f"| `{name}` | {default} | {text} |"
+
+
 def main() -> None:
-    """Write the page, or see whether it is the one that the classes give."""
-    if "--check" not in sys.argv:
-        PAGE.write_text(reference())
-    elif PAGE.read_text() != reference():
-        sys.exit("docs/reference.md is old: run `python docs/reference.py`")
+    """Write the pages, or see whether they are what the classes and commands give."""
+    for page, text in ((PAGE, reference()), (COMMANDS, commands())):
+        if "--check" not in sys.argv:
+            page.write_text(text)
+        elif page.read_text() != text:
+            sys.exit(f"docs/{page.name} is old: run `python docs/reference.py`")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ def test_nothing_is_written_and_few_requests_are_made(call: Call, here: World, m
     assert found["load"]["would"]["inserted"] == 7
     [note] = found["load"]["notes"]
     assert note.startswith("table public.ingested_events would be created: id text, event_type text")
+    assert "table_created" not in call("preview", EVENTS)[1]
     assert everything(here) == []
     assert list(here.home.iterdir()) == []
 

@@ -63,7 +63,7 @@ def follow(page: Path, folder: Path, elsewhere: Collection[str]) -> str:
         name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST", "COLUMNS"))
     }
     run = subprocess.run(
-        ["bash"], input=script(page, elsewhere), cwd=place, text=True, timeout=240,
+        ["bash"], input=script(page, elsewhere), cwd=place, text=True, timeout=290,
         env={**environment, "PATH": path, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert "the end of the page" in run.stdout, run.stdout

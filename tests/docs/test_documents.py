@@ -19,7 +19,7 @@ from tests.world import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SESSIONS = {"getting-started.md", "revisions.md", "writing-adapters.md"}
+SESSIONS = {"cli.md", "getting-started.md", "revisions.md", "writing-adapters.md"}
 """Pages whose commands and files belong together: they are followed from top to bottom."""
 ELSEWHERE = {
     "make test": "what runs these tests",
@@ -70,6 +70,13 @@ def test_a_page_that_is_followed(name: str, tmp_path: Path) -> None:
     page = ROOT / "docs" / name
     output = session.follow(page, tmp_path, ELSEWHERE)
     assert session.missing(page, output) == [], output
+
+
+def test_every_command_has_an_example() -> None:
+    commands = re.findall("^### `(.*)`$", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
+    executed = [match[2] for page in PAGES for match in BLOCK.finditer(page.read_text()) if match[1] == "sh"]
+    assert len(commands) > 20
+    assert [each for each in commands if not re.search(rf"^\S*\b{each} ?", "".join(executed), re.MULTILINE)] == []
 
 
 def test_the_reference_is_what_the_classes_give() -> None:

@@ -24,7 +24,18 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from airflow_datahub.contract import Batch, Checkpoints, Connection, Place, Run, Simulated, Sink, Stream, Writer
+from airflow_datahub.contract import (
+    Batch,
+    Checkpoints,
+    Connection,
+    Place,
+    Run,
+    Silence,
+    Simulated,
+    Sink,
+    Stream,
+    Writer,
+)
 from airflow_datahub.postgres import declared
 
 
@@ -207,7 +218,8 @@ class Postgres(Sink):
     def simulate(self, run: Run, stream: Stream, batch: Batch) -> Simulated:
         from airflow_datahub.postgres.writing import TableWriter
 
-        writer = TableWriter(self.target(), run, replace(stream, scope="preview"), trial=True)
+        quiet = replace(run, log=Silence())  # of a table that is made and gone again
+        writer = TableWriter(self.target(), quiet, replace(stream, scope="preview"), trial=True)
         try:
             simulated = writer.simulate(batch)
         finally:
