@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -31,6 +31,9 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
 """Started by ourselves and not by `airflow standalone`, which leaves three of them behind when it is ended, and serves
 logs on fixed ports."""
 
+BEATING = ("scheduler", "dag-processor", "triggerer")
+"""Those of whose heartbeats the API server tells."""
+
 LOGIN = "admin"
 
 
@@ -40,6 +43,9 @@ class StandaloneAirflow(AirflowRest):
     `connections` are Airflow connections by id, each an URI or a mapping of `conn_type`, `host`, … `environment` goes
     to all components and overrides our configuration (`AIRFLOW__SECTION__OPTION`).
     """
+
+    components: ClassVar[Mapping[str, tuple[str, ...]]] = COMPONENTS
+    """Their commands, by name."""
 
     def __init__(
         self,
@@ -75,8 +81,8 @@ class StandaloneAirflow(AirflowRest):
         passwords.write_text(json.dumps({LOGIN: self.password}))
         try:
             self._migrate(timeout)
-            for name in COMPONENTS:
-                self._start_component(name, COMPONENTS[name])
+            for name in self.components:
+                self._start_component(name, self.components[name])
             self._wait_until_healthy(started, time.monotonic() + timeout)
         except BaseException:
             self.stop()
@@ -94,7 +100,7 @@ class StandaloneAirflow(AirflowRest):
 
     def log_tails(self) -> str:
         """The end of every component's log, for a diagnosis."""
-        return "\n".join(f"--- {name}\n{supervision.tail(self._log(name))}" for name in ("migrate", *COMPONENTS))
+        return "\n".join(f"--- {name}\n{supervision.tail(self._log(name))}" for name in ("migrate", *self.components))
 
     def __enter__(self) -> StandaloneAirflow:
         return self.start()
@@ -185,7 +191,8 @@ class StandaloneAirflow(AirflowRest):
             health = self.health()
         except httpx.HTTPError:
             return ["api-server"]
-        parts = {name: health.get(name) or {} for name in ("scheduler", "dag_processor", "triggerer")}
+        beating = [name.replace("-", "_") for name in BEATING if name in self.components]
+        parts = {name: health.get(name) or {} for name in beating}
         return [
             name for name, part in parts.items()
             if part.get("status") != "healthy" or beat(part.get(f"latest_{name}_heartbeat")) < started

@@ -41,10 +41,10 @@ class Standing(NamedTuple):
 class Load:
     """One spec, run again and again until all is there; then from the start."""
 
-    def __init__(self, world: World, text: str, *, exact: bool = True):
+    def __init__(self, world: World, text: str, *, exact: bool = True, name: str = "datasync_events"):
         """`exact`: each record of the source makes one row, so that rows and position are always the same number."""
         self.world, self.exact = world, exact
-        self.spec: Path = world.spec(text)
+        self.spec: Path = world.spec(text.replace("id: datasync_events", f"id: {name}"), name)
         self.before = Standing()
 
     # --- one run
