@@ -6,8 +6,11 @@ FOLDER ?= .demo
 KILLS ?= 200
 STOPS ?= 50
 WORKERS ?= 2
+# Those that start an Airflow come first and one after the other, which tests/conftest.py groups; others file by file.
+TESTS = $(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+APT = DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium
 
-.PHONY: help setup demo test soak bench check coverage docs dist screenshot reference lock clean
+.PHONY: help setup browser demo test soak bench check coverage docs dist screenshot reference lock clean
 
 help:  ## show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -26,8 +29,14 @@ $(VENV)/.ready: requirements.txt requirements-installer.txt pyproject.toml
 demo: setup  ## a mock API through real Airflow into real PostgreSQL; KEEP=1 leaves it running
 	@$(PY) -m airflow_datahub.demo --folder $(FOLDER)
 
-test: setup check  ## all tests, against real servers that they start themselves; WORKERS=1 for one after the other
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile
+# The tests bring their other servers with them; a browser that suits the machine comes from its distribution.
+browser:
+	@command -v chromium > /dev/null || echo "installing Chromium"
+	@command -v chromium > /dev/null || $(APT) > /dev/null || { apt-get update > /dev/null && $(APT) > /dev/null; } \
+		|| { echo "Chromium is missing: install your distribution's package chromium"; exit 1; }
+
+test: setup check browser  ## all tests, against real servers that they start themselves; WORKERS=1 for one after the other
+	@$(TESTS)
 
 check: setup  ## style, types and the direction of imports
 	@$(VENV)/bin/ruff check --quiet .
@@ -41,8 +50,8 @@ soak: setup  ## kills, stops and faults with their full counts, until one fails;
 bench: setup  ## our speed against a reference written by hand, interleaved, and memory; PEERS=1 adds dlt and sling
 	@$(PY) -m bench $(if $(PEERS),--peers) $(BENCH)
 
-coverage: setup  ## the lines that the tests run, also in the processes that they start; at least 90 % of all
-	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term:skip-covered --cov-fail-under=90
+coverage: setup browser  ## the lines that the tests run, also in the processes that they start; at least 90 % of all
+	@$(TESTS) --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 docs: setup  ## the site of docs/, in .site/; a warning or a broken link is an error
 	@$(VENV)/bin/sphinx-build -q -W --keep-going -b html docs .site
@@ -51,7 +60,7 @@ docs: setup  ## the site of docs/, in .site/; a warning or a broken link is an e
 dist: setup  ## wheel and sdist in dist/, checked; the wheel is installed in a fresh environment and used there
 	@$(PY) -m tests.distribution dist
 
-screenshot: setup  ## the picture of the DAG in Airflow's UI for the README; needs Chromium
+screenshot: setup browser  ## the picture of the DAG in Airflow's UI for the README
 	@$(PY) docs/screenshot.py
 
 reference: setup  ## write what is generated: the reference page and the JSON Schema

@@ -1,4 +1,4 @@
-"""Takes the README's picture: the demo's DAG in a real Airflow, in Chromium (`apt-get install chromium`).
+"""Takes the README's picture: the demo's DAG in a real Airflow, in Chromium (`make browser`).
 
 python docs/screenshot.py
 """
@@ -30,7 +30,7 @@ FLAGS = [
 def main() -> None:
     """Run the demo in a folder of its own and take the picture."""
     if not (chromium := shutil.which("chromium")):
-        sys.exit("Chromium is missing: apt-get install chromium")
+        sys.exit("Chromium is missing: make browser")
     console = Console()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         world = start(parser().parse_args(["--folder", folder, "--events", "100000"]), stack, console)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.world import ROOT
@@ -22,7 +21,7 @@ def test_that_fails():
     print(3, "landed")
     raise AssertionError("4 lost: in the source")
 @pytest.mark.parametrize("n", range(50))
-def test_that_is_long(n): time.sleep(60)
+def test_that_is_long(n): time.sleep(1000)
 """
 
 
@@ -31,7 +30,7 @@ def soak(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = kill\n")
     return subprocess.run(
         [sys.executable, "-m", "tests.soak"], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=50,
+        capture_output=True, text=True, timeout=280,
     )  # fmt: skip
 
 
@@ -44,11 +43,9 @@ def test_each_case_has_its_line(tmp_path: Path) -> None:
 
 
 def test_a_failure_ends_all(tmp_path: Path) -> None:
-    started = time.monotonic()
     ended = soak(tmp_path, CASES + FAILING)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "3 landed, see below" in ended.stdout
     assert "AssertionError: 4 lost" in ended.stdout
     assert "test_that_fails" in ended.stdout.splitlines()[-1]
     assert "0 lost, 0 doubled" not in ended.stdout.splitlines()[-1]
-    assert time.monotonic() - started < 45  # a long one takes 60 s

@@ -144,7 +144,6 @@ class StandaloneAirflow(AirflowRest):
             "api__workers": "1",
             "api__secret_key": self.secrets["secret_key"],
             "api_auth__jwt_secret": self.secrets["jwt_secret"],
-            "scheduler__scheduler_idle_sleep_time": "0.1",
             "dag_processor__refresh_interval": str(self.parse_interval),
             "dag_processor__min_file_process_interval": str(self.parse_interval),
             "dag_processor__bundle_refresh_check_interval": "1",

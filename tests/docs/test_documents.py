@@ -23,7 +23,7 @@ SESSIONS = {"cli.md", "getting-started.md", "revisions.md", "writing-adapters.md
 """Pages whose commands and files belong together: they are followed from top to bottom."""
 ELSEWHERE = {
     "make test": "what runs these tests",
-    "make demo": "tests/e2e/test_demo.py",
+    "make demo": "tests/demo/test_make_demo.py",
     "python3 -m venv .venv": "make dist",
     ". .venv/bin/activate": "make dist",
     "pip install 'airflow-datahub[demo]'": "make dist",

@@ -1,4 +1,4 @@
-"""One real Airflow for the session, with its specs in its DAG folder, one of them broken."""
+"""One real Airflow for these tests, with its specs in its DAG folder, one of them broken."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from airflow_datahub.demo.airflow import StandaloneAirflow
 from airflow_datahub.demo.mock_api import MockApi
@@ -37,6 +38,7 @@ steps:
 """
 
 TASK = "extract-tidy-load"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 ROWS = "\n".join(
@@ -179,7 +181,18 @@ def registered(folder: Path) -> list[str]:
         return [str(folder)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, by the path of Debian's."""
+    chromium = shutil.which("chromium")
+    assert chromium, "Chromium is missing: make browser"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="package")
 def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """All of it, up and parsed."""
     folder = tmp_path_factory.mktemp("airflow")
@@ -202,7 +215,9 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer,stranger:viewer",
         }
-        airflow = StandaloneAirflow(folder / "home", folder / "dags", connections=connections, environment=environment)
+        airflow = StandaloneAirflow(
+            folder / "home", folder / "dags", connections=connections, environment=environment, parse_interval=600
+        )
         stack.enter_context(airflow)
         quick = ("lost", "flaky", "busy", "hand_written")
         for dag_id in ("datasync_events", "slow", "moved", "failed", "events", "rejecting", *quick):

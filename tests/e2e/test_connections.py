@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from airflow_datahub.hooks.form import LABELS
 from tests.e2e.conftest import Deployment
@@ -79,22 +78,16 @@ def test_what_is_wrong_is_told_with_what_to_do_and_never_with_the_secret(
 
 
 @pytest.fixture
-def page(deployment: Deployment) -> Iterator[Page]:
+def page(deployment: Deployment, browser: Browser) -> Page:
     """A browser that is logged in."""
-    chromium = shutil.which("chromium")
-    assert chromium, "Chromium is missing: apt-get install chromium"
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
     airflow = deployment.airflow
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        context = browser.new_context(viewport={"width": 1360, "height": 2600})
-        context.add_cookies([{"name": "_token", "value": airflow.token(), "url": airflow.url}])
-        context.set_default_timeout(90_000)
-        expect.set_options(timeout=90_000)
-        page = context.new_page()
-        page.goto(f"{airflow.url}/connections", wait_until="domcontentloaded")
-        yield page
-        browser.close()
+    context = browser.new_context(viewport={"width": 1360, "height": 2600})
+    context.add_cookies([{"name": "_token", "value": airflow.token(), "url": airflow.url}])
+    context.set_default_timeout(90_000)
+    expect.set_options(timeout=90_000)
+    page = context.new_page()
+    page.goto(f"{airflow.url}/connections", wait_until="domcontentloaded")
+    return page
 
 
 def opened(page: Page, button: str) -> Locator:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from airflow_datahub.demo.airflow_rest import AirflowRest
 from tests.e2e.conftest import HOSTILE, TASK, Deployment
@@ -21,7 +19,6 @@ ROUTES = tuple(
     f"{kind}/dags/{{dag_id}}/runs/{{run_id}}/{page}" for kind in ("", "/api") for page in ("ledger", "rejects")
 )
 """All that there are; tests/plugin makes sure of it."""
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server"]
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +27,6 @@ def ended(deployment: Deployment) -> str:
     deployment.start("rejecting", RUN)
     assert deployment.airflow.wait("rejecting", RUN) == "success"
     return f"/dags/rejecting/runs/{RUN.replace(':', '%3A').replace('+', '%2B')}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    chromium = shutil.which("chromium")
-    assert chromium, "apt-get install chromium"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield started
-        started.close()
 
 
 def asked(deployment: Deployment, path: str, name: str | None = "admin", **query: Any) -> httpx.Response:
