@@ -75,7 +75,10 @@ class TableWriter(Writer):
 
     def resume(self) -> Checkpoint | None:
         with self._link.failing(self._checkpoint_rights):
-            return checkpoints.read(self._link.session, self._schema, self._stream)
+            checkpoint = checkpoints.read(self._link.session, self._schema, self._stream)
+        if checkpoint and self._into.layout is None:  # its writer may have made the table since we looked
+            self._find()
+        return checkpoint
 
     def target(self) -> str | None:
         return self._into.name()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def rows(said: str) -> list[Any]:
 
 
 @pytest.fixture
-def of_acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def of_acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A distribution of somebody else's with an operator that cannot be imported."""
     (tmp_path / "acme_shouting.py").write_text('"""Say it loud.\n\nVery."""\nimport nothing_of_the_kind\n')
     metadata = tmp_path / "acme-1.0.dist-info"
@@ -31,9 +32,12 @@ def of_acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text("[airflow_datahub.transforms]\nshout = acme_shouting:Shout\n")
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    for each in (adapters.names, adapters.load):
+    cached = (adapters.names, adapters.load)
+    for each in cached:
         each.cache_clear()
-        monkeypatch.setattr(adapters, each.__name__, each.__wrapped__)
+    yield
+    for each in cached:
+        each.cache_clear()
 
 
 def test_all_adapters_are_listed_with_what_they_do(call: Call) -> None:

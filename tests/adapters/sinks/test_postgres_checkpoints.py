@@ -145,3 +145,13 @@ def test_an_old_writer_that_goes_on_beside_a_new_one_loses_at_once(warehouse: Wa
     assert warehouse.sql("select id from events order by id") == [(1,), (2,), (3,), (4,), (5,)]
     old.close()
     new.close()
+
+
+def test_a_table_that_another_run_made_since_it_was_looked_for_is_found(warehouse: Warehouse) -> None:
+    """Else the checkpoint that came with it would seem to be of a table that is gone."""
+    early = warehouse.open()
+    warehouse.load({"id": 1})
+    stands = early.resume()
+    assert stands
+    assert early.target() == stands.target is not None
+    early.close()
