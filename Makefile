@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 FOLDER ?= .demo
 KILLS ?= 200
 STOPS ?= 50
-WORKERS ?= 2
+WORKERS ?= 3
 # Those that start an Airflow come first and one after the other, which tests/conftest.py groups; others file by file.
 TESTS = $(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 APT = DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium

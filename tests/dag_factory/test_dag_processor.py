@@ -26,7 +26,7 @@ from tests.world import ROOT
 pytestmark = pytest.mark.airflow
 
 
-SPECS = int(os.environ.get("DATAHUB_SPECS", "20"))
+SPECS = int(os.environ.get("DATAHUB_SPECS", "8"))
 SHOPS = {f"shop_{number}" for number in range(SPECS)}
 TWINS = {
     "stamped": "str(time.time_ns())",
