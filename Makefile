@@ -7,7 +7,7 @@ KILLS ?= 200
 STOPS ?= 50
 WORKERS ?= 3
 # Those that start an Airflow come first and one after the other, which tests/conftest.py groups; others file by file.
-TESTS = $(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+TESTS = $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 APT = DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium
 
 .PHONY: help setup browser demo test soak bench check coverage docs dist screenshot reference lock clean

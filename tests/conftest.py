@@ -7,9 +7,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
@@ -21,13 +23,29 @@ settings.load_profile("loaded machine")
 _numbers = itertools.count()
 
 
-@pytest.hookimpl(tryfirst=True)
+AIRFLOW = (
+    "tests/e2e/",
+    "tests/kill/test_celery.py",
+    "tests/dag_factory/test_dag_processor.py",
+    "tests/demo/test_make_demo.py",
+)
+
+
+class AirflowInOneProcess(LoadFileScheduling):
+    """File by file; those that start an Airflow in one process: two at once take longer than one after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "airflow" if nodeid.startswith(AIRFLOW) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """How the tests are shared out by `-n`."""
+    return AirflowInOneProcess(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts an Airflow first, and in one process: two at once take longer than one after the other."""
-    for item in items:
-        group = "airflow" if item.get_closest_marker("airflow") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.get_closest_marker("airflow") is None)
+    """What takes longest comes first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(AIRFLOW))
 
 
 def _started() -> Iterator[EmbeddedPostgres]:
