@@ -18,20 +18,22 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from airflow_datahub.batches import Batch as Batch
+from airflow_datahub.batches import Cursor as Cursor
+from airflow_datahub.batches import Record as Record
+from airflow_datahub.batches import Refusal as Refusal
+from airflow_datahub.batches import Simulated as Simulated
+from airflow_datahub.batches import Unreadable as Unreadable
+from airflow_datahub.batches import Written as Written
 from airflow_datahub.connections import Connection as Connection
 from airflow_datahub.connections import Place as Place
 from airflow_datahub.connections import UndefinedConnection as UndefinedConnection
 from airflow_datahub.connections import no_connections
 from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.inlining import Code as Code
 from airflow_datahub.logs import Log as Log
 from airflow_datahub.logs import Silence as Silence
 from airflow_datahub.masking import Mask
-
-Record = dict[str, Any]
-"""A JSON object."""
-
-Cursor = Any
-"""Where a source can go on reading; any JSON value but null."""
 
 Trigger = Literal["manual", "cli", "rest", "schedule", "webhook", "event", "queue", "file", "replay"]
 
@@ -45,80 +47,6 @@ class TemplateMark:
 
 Templated = Annotated[T, TemplateMark()]
 """`Templated[str]`: the only fields in which Jinja acts; in containers the values are rendered, never the keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Stands in a batch where a record should be that the source could not read; it becomes a reject."""
-
-    reason: str
-    payload: str
-
-
-@dataclass(slots=True)
-class Batch:
-    """Records that travel together, and the position in the source behind them."""
-
-    records: Sequence[Any]
-    """The records, in the source's order: objects, or JSON that nobody has decoded yet (msgspec.Raw), of which the
-    engine decodes what is looked into. What is not an object, or Unreadable, becomes a reject."""
-
-    cursor: Cursor | None = None
-    """Where to go on after the last record; None where the source has no position behind it (its last page): the next
-    run then reads this batch again and passes over the records that it had."""
-
-    origins: Sequence[Any] | None = None
-    """Each record as the source gave it: JSON bytes (bytes, memoryview or msgspec.Raw) or the object itself, aligned
-    with `records`; None means the records themselves. It is what `$` and rejects refer to; nobody changes it."""
-
-    size: int = 0
-    """Bytes the batch occupies, roughly: what the limits on memory and on a commit count."""
-
-    pages: int = 1
-    retries: int = 0
-    total: int | None = None
-    """Records in the whole source, where it says."""
-
-    mark: Any = None
-    """What the source keeps beside its cursor once these records are dealt with, JSON; it finds it again in
-    `Run.checkpoint`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One record that a sink refused; `index` counts in `Batch.records` from 0."""
-
-    index: int
-    reason: str
-    field: str | None = None
-
-
-@dataclass(slots=True)
-class Written:
-    """What became of a batch. inserted + updated + unchanged + deleted + merged + refused = records of the batch."""
-
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    merged: int = 0
-    """Records folded into another of the same key in this batch."""
-    refused: list[Refusal] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        """How many records these counts account for."""
-        return self.inserted + self.updated + self.unchanged + self.deleted + self.merged + len(self.refused)
-
-
-@dataclass(frozen=True, slots=True)
-class Simulated:
-    """What a sink would do with records."""
-
-    written: Written | None
-    """What would become of them; None where only doing it would tell."""
-    notes: Sequence[str] = ()
-    """What would happen besides, for a person: `table public.events would be created: …`."""
 
 
 CHECKPOINT_FORMAT = 1
@@ -281,6 +209,11 @@ class Transform(Adapter):
     def compile(self, run: Run) -> Function:
         """The function of one record, pure over the record and the run's constants."""
         raise NotImplementedError
+
+    def inline(self, code: Code) -> bool:
+        """Write what the compiled function does into `code`; False, and nothing written, where it is called instead.
+        A record that is not usual is handed over."""
+        return False
 
     def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
         """The path behind this operator of what is at the path `names`, a field or a field of one, where the operator

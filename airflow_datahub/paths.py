@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from airflow_datahub.contract import Record
+from airflow_datahub.contract import Code, Record
 from airflow_datahub.errors import RejectRecord
 
 MISSING: Final[Any] = object()
@@ -69,16 +69,6 @@ def getter(path: str) -> Callable[[Record], Any]:
             value = _child(value, name)
         return value
 
-    return get if len(names) != 2 else _getter_inside(*names)
-
-
-def _getter_inside(field: str, name: str) -> Callable[[Record], Any]:
-    """The same, short for what is most frequent: a field of an object."""
-
-    def get(record: Record) -> Any:
-        holder = record.get(field)
-        return holder.get(name, MISSING) if holder.__class__ is dict else _child(holder, name)
-
     return get
 
 
@@ -98,19 +88,6 @@ def setter(path: str) -> Callable[[Record, Any], None]:
             _assign(holder, name, child, path)
             holder = child
         _assign(holder, last, value, path)
-
-    return put if len(parents) != 1 else _setter_inside(parents[0], last, put)
-
-
-def _setter_inside(field: str, name: str, otherwise: Callable[[Record, Any], None]) -> Callable[[Record, Any], None]:
-    """The same, short for what is most frequent: a field of an object."""
-
-    def put(record: Record, value: Any) -> None:
-        holder = record.get(field)
-        if holder.__class__ is dict:
-            record[field] = {**holder, name: value}
-        else:
-            otherwise(record, value)
 
     return put
 
@@ -139,54 +116,31 @@ def converter(field: str, to: str | None, convert: Callable[[Any], Any], require
     """A function that puts the converted value of `field` at `to` (default: where it was).
 
     A field that is missing or null leaves the record alone; when it is required, it rejects the record."""
-    names, target = parse(field), parse(to or field)
-    if len(names) == len(target) == 1:
-        return _top_converter(names[0], target[0], field, convert, required)
-    get, put, moves = getter(field), setter(to or field), names != target
+    get, put = getter(field), setter(to or field)
 
     def change(record: Record) -> Record:
         value = get(record)
         if value is not None and value is not MISSING:
-            converted = convert(value)
-            if moves or converted is not value:
-                put(record, converted)
-        elif required:
-            raise absent(field)
-        return record
-
-    return change if moves or len(names) != 2 else _converter_inside(*names, convert, change)
-
-
-def _converter_inside(
-    field: str, name: str, convert: Callable[[Any], Any], otherwise: Callable[[Record], Record]
-) -> Callable[[Record], Record]:
-    """The same, short for what is most frequent: a field of an object."""
-
-    def change(record: Record) -> Record:
-        holder: Any = record.get(field)
-        value = holder.get(name) if holder.__class__ is dict else None
-        if value is None:
-            return otherwise(record)
-        converted = convert(value)
-        if converted is not value:
-            record[field] = {**holder, name: converted}
-        return record
-
-    return change
-
-
-def _top_converter(
-    name: str, target: str, field: str, convert: Callable[[Any], Any], required: bool
-) -> Callable[[Record], Record]:
-    def change(record: Record) -> Record:
-        value = record.get(name)
-        if value is not None:
-            record[target] = convert(value)
+            put(record, convert(value))
         elif required:
             raise absent(field)
         return record
 
     return change
+
+
+def inline_converter(code: Code, field: str, to: str | None, convert: Callable[[Any], Any], required: bool) -> bool:
+    """The same as statements; False where there are none for these paths."""
+    names, target = parse(field), parse(to or field)
+    if not code.reaches(names, target):
+        return False
+    value = code.value_at(names)
+    with code.under(f"if {value} is not None"):
+        code.put(target, f"{code.constant(convert)}({value})")
+    if required:
+        with code.under("else"):
+            code.hand_over()
+    return True
 
 
 def absent(field: str) -> RejectRecord:

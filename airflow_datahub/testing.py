@@ -46,8 +46,9 @@ from pydantic import BaseModel, RootModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from airflow_datahub.adapters import KINDS, Kind, load, names
-from airflow_datahub.contract import Adapter, Applied, Batch, Cursor, Function, Record, Run, Source, Transform
+from airflow_datahub.contract import Adapter, Applied, Batch, Code, Cursor, Function, Record, Run, Source, Transform
 from airflow_datahub.errors import RejectRecord
+from airflow_datahub.inlining import HANDED_OVER, Loop
 from airflow_datahub.spec.document import read
 
 RUN = Run(pipeline="conformance", run_id="manual__1", started=datetime(2024, 1, 15, tzinfo=UTC))
@@ -228,6 +229,25 @@ class AdapterSuite:
 
         check()
 
+    def test_its_statements_do_what_its_function_does(self, transform: Subject) -> None:
+        """Also where its records may be changed in place; what they hand over is left to the function."""
+        apply = _compiled(transform)
+        loops = [_inlined(transform, fresh) for fresh in (True, False)]
+
+        @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(records(transform.section("Given")))
+        def check(record: Record) -> None:
+            wanted = _outcome(apply, record)
+            for loop, own in zip(loops, (deepcopy(record), dict(record)), strict=True):
+                before = repr(record)
+                (result,) = loop([own])
+                assert result == HANDED_OVER or ("gave", repr(result)) == wanted
+                assert repr(record) == before, "what is nested in the record was changed"
+
+        check()
+        usual = [dict(record) for record in transform.section("Given")]
+        assert HANDED_OVER not in loops[0](usual), "its own example was handed over"
+
 
 def records(samples: list[Record]) -> st.SearchStrategy[Record]:
     """JSON objects to be hostile with: any, and the samples with values replaced."""
@@ -260,6 +280,13 @@ def _all_names(value: Any) -> Iterator[str]:
 
 def _compiled(subject: Subject) -> Function:
     return cast("Transform", subject.example()).compile(RUN)
+
+
+def _inlined(subject: Subject, fresh: bool) -> Loop:
+    code, transform = Code(fresh=fresh), cast("Transform", subject.example())
+    if not transform.inline(code):
+        code.call(transform.compile(RUN))
+    return code.loop()
 
 
 def _outcome(apply: Function, record: Record) -> tuple[str, Any]:

@@ -1,8 +1,8 @@
-"""Takes a batch through the steps between source and sink, one compiled function an operator.
+"""Takes a batch through the steps between source and sink.
 
-The usual case is optimistic: all records through one operator, then all through the next. A record that one cannot
-carry (an error, several results) goes once more through the exact way, by itself, where the policy `on_error` is
-decided; operators are pure: nothing is done twice.
+The usual case is optimistic: all records of a batch through one function made of all operators of a step. A record
+that it does not carry (an error, several results) goes once more through the exact way, by itself and operator by
+operator, where the policy `on_error` is decided; operators are pure: nothing is done twice.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 
 from msgspec import Raw
 
-from airflow_datahub.contract import Applied, Batch, Function, Opaque, Record, Run, Unreadable, nothing_opaque
+from airflow_datahub.contract import Applied, Batch, Code, Function, Opaque, Record, Run, Unreadable, nothing_opaque
 from airflow_datahub.engine.projection import Projection, decoded
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.errors import RejectRecord, RunError, StopRun
+from airflow_datahub.inlining import Loop
 from airflow_datahub.spec import Pipeline, TransformStep
 from airflow_datahub.state import Counters, Reject
 
@@ -99,6 +100,10 @@ class CompiledStep:
 
     key: str
     operators: tuple[_Operator, ...]
+    fresh: Loop
+    """All operators, for records that nobody else has."""
+    shared: Loop
+    """The same for records of which only the top level may be changed."""
 
     def apply(self, flow: Flow) -> Flow:
         """The flow behind this step."""
@@ -114,28 +119,19 @@ class CompiledStep:
         return after
 
     def _optimistic(self, flow: Flow, after: Flow, count: Counters) -> None:
-        """All records through one operator after the other; those that it cannot carry go by themselves."""
-        records: list[Any] = flow.records if flow.again else [record.copy() for record in flow.records]
-        kept: Sequence[int] = range(len(records))
-        odd: dict[int, list[Record]] = {}
-        rejects: list[Reject] = []
-        for operator in self.operators:
-            results = _applied(operator.function, records)
-            if not set(map(type, results)) <= _ONE_EACH:
-                for index, result in zip(kept, results, strict=True):
-                    if result.__class__ is not dict:
-                        odd[index] = self._oddly(result, flow, index, rejects, count)
-                kept = [index for index, result in zip(kept, results, strict=True) if result.__class__ is dict]
-                results = [result for result in results if result.__class__ is dict]
-            records = results
-        after.rejects += sorted(rejects, key=lambda reject: reject.position)
+        """All records at once; those that cannot be carried so go by themselves."""
+        records = self.fresh(flow.records) if flow.again else self.shared([record.copy() for record in flow.records])
         after.records, after.origins, after.positions = records, flow.origins, flow.positions
-        if odd:
-            several = sorted([*zip(kept, ([each] for each in records), strict=True), *odd.items()])
-            indices = [index for index, results in several for _ in results]
-            after.records = [record for _, results in several for record in results]
-            after.origins = [flow.origins[index] for index in indices]
-            after.positions = [flow.positions[index] for index in indices]
+        if set(map(type, records)) <= _ONE_EACH:
+            return
+        several = [
+            [record] if record.__class__ is dict else self._oddly(record, flow, index, after.rejects, count)
+            for index, record in enumerate(records)
+        ]
+        indices = [index for index, results in enumerate(several) for _ in results]
+        after.records = [record for results in several for record in results]
+        after.origins = [flow.origins[index] for index in indices]
+        after.positions = [flow.positions[index] for index in indices]
 
     def _oddly(self, result: Any, flow: Flow, index: int, rejects: list[Reject], count: Counters) -> list[Record]:
         """A record that did not become exactly one."""
@@ -187,28 +183,16 @@ def _carried(steps: Sequence[TransformStep], names: tuple[str, ...] | None) -> t
 
 
 def _compiled_step(step: TransformStep, run: Run, values: dict[str, Any]) -> CompiledStep:
-    operators = [
-        _Operator(each.name, rendered(each.transform, values).compile(run), each.on_error or step.on_error)
-        for each in (step.operators if step.enabled else ())
-    ]
-    return CompiledStep(step.key, tuple(operators))
-
-
-def _applied(function: Function, records: Sequence[Record]) -> list[Any]:
-    """The operator's results, one a record; a tuple where it failed."""
-    results: list[Any] = []
-    rest = iter(records)
-    while len(results) < len(records):
-        try:
-            results.extend(map(function, rest))
-            failed = len(results) < len(records)  # by StopIteration, which is no end here
-        except RunError:
-            raise
-        except Exception:
-            failed = True
-        if failed:
-            results.append(())  # what came before it is there, and `rest` stands behind it
-    return results
+    operators: list[_Operator] = []
+    fresh, shared = Code(fresh=True), Code(fresh=False)
+    for each in step.operators if step.enabled else ():
+        transform = rendered(each.transform, values)
+        function = transform.compile(run)
+        operators.append(_Operator(each.name, function, each.on_error or step.on_error))
+        for code in (fresh, shared):
+            if not transform.inline(code):
+                code.call(function)
+    return CompiledStep(step.key, tuple(operators), fresh.loop(), shared.loop())
 
 
 def _attempt(step: str, operator: _Operator, record: Record) -> Applied:

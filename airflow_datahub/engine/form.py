@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -40,8 +40,8 @@ class Form:
         """None: the field holds other things, too."""
         self._nullable: set[str] = set()
         self.struct: type[msgspec.Struct] = msgspec.Struct
-        self.as_record: Callable[[Any], Record] = msgspec.structs.asdict
-        """Makes the object of what was decoded into the struct."""
+        self.objects: Callable[[Iterable[Any]], list[Record]] = _plain
+        """Makes objects of what was decoded into structs."""
 
     def learn(self, objects: Sequence[Record]) -> bool:
         """Take these forms, too; False where there is nothing to be learnt, or no struct can take them."""
@@ -90,10 +90,10 @@ class Form:
         inner: list[Inner] = []
         for name, form in self._inner.items():
             if form is None:
-                inner.append((name, msgspec.Raw, partial(exactly, (name,), self._opaque)))
+                inner.append((name, msgspec.Raw, partial(_each_exactly, (name,), self._opaque)))
             elif form._known:
-                inner.append((name, form.struct, form.as_record))
-        self.as_record = _as_record(optional, inner)
+                inner.append((name, form.struct, form.objects))
+        self.objects = _objects(optional, inner) if optional or inner else _plain
 
     def _field(self, name: str, optional: bool) -> tuple[Any, ...]:
         inner = self._inner.get(name)
@@ -106,8 +106,8 @@ class Form:
         return (name, type, msgspec.UNSET) if optional else (name, type)
 
 
-Inner = tuple[str, type, Callable[[Any], Any]]
-"""A field, what it is decoded into, and what makes its value of that."""
+Inner = tuple[str, type, Callable[[Iterable[Any]], list[Any]]]
+"""A field, what it is decoded into, and what makes values of that."""
 
 
 def exactly(names: Names, opaque: Callable[[Names], bool], encoded: Any) -> Any:
@@ -122,35 +122,35 @@ def exactly(names: Names, opaque: Callable[[Names], bool], encoded: Any) -> Any:
     return record
 
 
-def _as_record(optional: Sequence[str], inner: Sequence[Inner]) -> Callable[[Any], Record]:
-    opened = _opened(inner) if inner else msgspec.structs.asdict
+def _each_exactly(names: Names, opaque: Callable[[Names], bool], encoded: Iterable[Any]) -> list[Any]:
+    return [exactly(names, opaque, each) for each in encoded]
 
-    def as_record(struct: Any) -> Record:
-        record = opened(struct)
+
+def _plain(structs: Iterable[Any]) -> list[Record]:
+    return list(map(msgspec.structs.asdict, structs))
+
+
+def _objects(optional: Sequence[str], inner: Sequence[Inner]) -> Callable[[Iterable[Any]], list[Record]]:
+    """Field by field over all of them: most of the time goes into calls otherwise."""
+
+    def objects(structs: Iterable[Any]) -> list[Record]:
+        records = _plain(structs)
+        for name, kind, opened in inner:
+            values = [record[name] for record in records]
+            if kind is not msgspec.Raw and set(map(type, values)) == {kind}:
+                for record, value in zip(records, opened(values), strict=True):
+                    record[name] = value
+            else:
+                for record, value in zip(records, values, strict=True):
+                    if value.__class__ is kind and value is not ABSENT:
+                        (record[name],) = opened([value])
         for name in optional:
-            if record[name] is msgspec.UNSET or record[name] is ABSENT:
-                del record[name]
-        return record
+            for record in records:
+                if record[name] is msgspec.UNSET or record[name] is ABSENT:
+                    del record[name]
+        return records
 
-    return as_record if optional else opened
-
-
-def _opened(inner: Sequence[Inner]) -> Callable[[Any], Record]:
-    as_dict = msgspec.structs.asdict
-    (first, kind_of_first, within_first), *others = inner
-
-    def opened(struct: Any) -> Record:
-        record = as_dict(struct)
-        value = record[first]  # by itself, since most records have but one such field
-        if value.__class__ is kind_of_first and value is not ABSENT:
-            record[first] = within_first(value)
-        for name, kind, within in others:
-            value = record[name]
-            if value.__class__ is kind and value is not ABSENT:
-                record[name] = within(value)
-        return record
-
-    return opened
+    return objects
 
 
 def _usable(name: str) -> bool:

@@ -50,8 +50,7 @@ class Projection:
         self._takes, self._opaque = takes, lru_cache(MOST_NAMES)(opaque)
         self._form = Form((), self._opaque)
         self._forms = 0
-        self._fast: Callable[[Any], Record] | None = None
-        self._all: Callable[[Sequence[Any]], list[Record]] = list
+        self._fast: Callable[[Sequence[Any]], list[Record]] | None = None
 
     def anew(self) -> Projection:
         """One for another thread, which leaves undecoded what this one leaves undecoded now, whatever the sink tells
@@ -65,7 +64,7 @@ class Projection:
             self._begin(takes)
         if self._fast is not None:
             try:
-                return self._all(encoded)
+                return self._fast(encoded)
             except _BROKEN:
                 pass
         return self._one_by_one(encoded)
@@ -81,7 +80,7 @@ class Projection:
         records, odd = [], []
         for each in encoded:
             try:
-                records.append((self._fast or self._exactly)(each))
+                records += self._fast([each]) if self._fast else [self._exactly(each)]
             except _BROKEN:
                 records.append(self.record(each))
                 odd.append(records[-1])
@@ -97,9 +96,8 @@ class Projection:
         found = [record for record in records if record.__class__ is dict]
         if found and self._forms <= MOST_FORMS and self._form.learn(found):
             self._forms += 1
-            decode, as_record = msgspec.json.Decoder(self._form.struct).decode, self._form.as_record
-            self._fast = lambda encoded: as_record(decode(encoded))
-            self._all = lambda encoded: list(map(as_record, map(decode, encoded)))
+            decode, objects = msgspec.json.Decoder(self._form.struct).decode, self._form.objects
+            self._fast = lambda encoded: objects(map(decode, encoded))
 
 
 def decoded(value: Any, levels: int = MOST_LEVELS) -> Any:

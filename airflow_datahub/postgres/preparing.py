@@ -132,26 +132,25 @@ def _chosen(
         return indices, refused, {}
     columns = [safe_texts(_taken(values[slot.name], indices), slot.shape) for slot in keys]
     same = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
-    folded = _folded(indices, same, last_wins=not target.first_wins)
-    if not folded:
-        return indices, refused, {}
-    gone = {index for others in folded.values() for index in others}
-    return [index for index in indices if index not in gone], refused, folded
+    standing, folded = _folded(indices, same, last_wins=not target.first_wins)
+    return standing, refused, folded
 
 
 def _taken(values: Sequence[Any], indices: Sequence[int]) -> Sequence[Any]:
     return values if len(indices) == len(values) else [values[index] for index in indices]
 
 
-def _folded(indices: Sequence[int], keys: Sequence[Any], last_wins: bool) -> dict[int, list[int]]:
-    """By the index that stands for its key: the others of that key, the one to take next first."""
-    order = list(zip(keys, indices, strict=True)) if last_wins else list(zip(keys, indices, strict=True))[::-1]
-    stands = dict(order)  # the last of each key
+def _folded(indices: Sequence[int], keys: Sequence[Any], last_wins: bool) -> tuple[Sequence[int], dict[int, list[int]]]:
+    """The indices that stand for their keys, ascending, and by each of them the others of its key, the one to take
+    next first."""
+    stands = dict(zip(keys, indices, strict=True))  # the last of each key
     if len(stands) == len(indices):
-        return {}
-    chosen = set(stands.values())
+        return indices, {}
+    if not last_wins:
+        stands = dict(zip(reversed(keys), reversed(indices), strict=True))
+    standing = sorted(stands.values())
+    key_of = keys if indices == range(len(keys)) else dict(zip(indices, keys, strict=True))
     folded: dict[int, list[int]] = {}
-    for key, index in reversed(order):
-        if index not in chosen:
-            folded.setdefault(stands[key], []).append(index)
-    return folded
+    for index in sorted(set(indices).difference(standing), reverse=last_wins):
+        folded.setdefault(stands[key_of[index]], []).append(index)
+    return standing, folded

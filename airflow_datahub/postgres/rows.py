@@ -140,11 +140,11 @@ def _block(batch: Batch, indices: Sequence[int], slots: Sequence[Slot]) -> bytes
 
 def _joined(records: Sequence[Record], indices: Sequence[int], slots: Sequence[Slot]) -> list[bytes] | None:
     """The rows without their JSON where every field is text that needs no escaping; None where one is not."""
-    if len(slots) < 2 or any(len(slot.path) != 1 for slot in slots):
+    if any(len(slot.path) != 1 for slot in slots):
         return None
     try:
-        rows = map("\t".join, map(itemgetter(*(slot.path[0] for slot in slots)), records))
-        text = "\n".join(map("\t".join, zip(map(repr, indices), rows, strict=True)))
+        columns = [map(itemgetter(slot.path[0]), records) for slot in slots]
+        text = "\n".join(map("\t".join, zip(map(repr, indices), *columns, strict=True)))
     except (KeyError, TypeError):
         return None
     return text.encode().split(b"\n") if _is_plain(text, len(indices), len(slots)) else None

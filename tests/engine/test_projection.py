@@ -131,7 +131,7 @@ def test_a_name_that_no_struct_can_have_costs_its_own_record_alone() -> None:
         page = projection.records(encoded(*[{"id": 1, "big": {}}] * 9, {"id": 2, "x-y": 3}))
     assert page[9] == {"id": 2, "x-y": 3}
     assert projection._fast is not None
-    assert projection._fast(encoded({"id": 3, "big": 4})[0])["id"] == 3
+    assert projection._fast(encoded({"id": 3, "big": 4}))[0]["id"] == 3
 
 
 @given(st.lists(st.lists(records | st.fixed_dictionaries({"p": records}), max_size=4), max_size=4))

@@ -21,7 +21,7 @@ from copy import deepcopy
 from typing import Any
 
 from airflow_datahub.conditions.values import Constant
-from airflow_datahub.contract import Function, Record, Run, Transform
+from airflow_datahub.contract import Code, Function, Record, Run, Transform
 from airflow_datahub.paths import MISSING, FieldPath, getter, parse, read_by, setter
 
 
@@ -36,11 +36,7 @@ class Default(Transform):
         return None if read_by(names, self.field) else names
 
     def compile(self, run: Run) -> Function:
-        value = self.value
-        names = parse(self.field)
-        if len(names) == 1 and not isinstance(value, list | dict):
-            return _top_level(names[0], value)
-        get, put = getter(self.field), setter(self.field)
+        value, get, put = self.value, getter(self.field), setter(self.field)
         own: Callable[[Any], Any] = deepcopy if isinstance(value, list | dict) else lambda value: value
 
         def fill(record: Record) -> Record:
@@ -49,27 +45,12 @@ class Default(Transform):
                 put(record, own(value))
             return record
 
-        return fill if len(names) != 2 or isinstance(value, list | dict) else _inside(*names, value, fill)
+        return fill
 
-
-def _inside(field: str, name: str, value: object, otherwise: Callable[[Record], Record]) -> Function:
-    """A field of an object: the object is copied once."""
-
-    def fill(record: Record) -> Record:
-        holder = record.get(field)
-        if holder.__class__ is not dict:
-            return otherwise(record)
-        if holder.get(name) is None:
-            record[field] = {**holder, name: value}
-        return record
-
-    return fill
-
-
-def _top_level(name: str, value: object) -> Function:
-    def fill(record: Record) -> Record:
-        if record.get(name) is None:
-            record[name] = value
-        return record
-
-    return fill
+    def inline(self, code: Code) -> bool:
+        names = parse(self.field)
+        if isinstance(self.value, list | dict) or not code.reaches(names):
+            return False
+        with code.under(f"if {code.value_at(names)} is None"):
+            code.put(names, code.constant(self.value))
+        return True

@@ -17,7 +17,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from airflow_datahub.conditions.condition import Condition
-from airflow_datahub.contract import Function, Run, Transform
+from airflow_datahub.contract import Code, Function, Run, Transform
 from airflow_datahub.paths import read_by
 
 
@@ -47,3 +47,11 @@ class Filter(Transform):
             raise ValueError("takes `keep` or `drop`, one of them")
         drops = self.drop.compile()
         return lambda record: None if drops(record) else record
+
+    def inline(self, code: Code) -> bool:
+        condition, drops = (self.drop, "if") if self.drop else (self.keep, "if not")
+        if condition is None:
+            return False
+        with code.under(f"{drops} {code.constant(condition.compile())}(record)"):
+            code.leave()
+        return True

@@ -16,8 +16,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from airflow_datahub.contract import Function, Record, Run, Transform
-from airflow_datahub.paths import FieldPath, deleter, looked_into
+from airflow_datahub.contract import Code, Function, Record, Run, Transform
+from airflow_datahub.paths import FieldPath, deleter, looked_into, parse
 
 
 class Omit(Transform):
@@ -36,3 +36,11 @@ class Omit(Transform):
             return record
 
         return omit
+
+    def inline(self, code: Code) -> bool:
+        ways = [parse(path) for path in self.fields]
+        if not code.reaches(*ways):
+            return False
+        for names in ways:
+            code.remove(names)
+        return True

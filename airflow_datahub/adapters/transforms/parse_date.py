@@ -31,9 +31,9 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from airflow_datahub.conditions.values import canonical, kind_of, shown
-from airflow_datahub.contract import Function, Run, Transform
+from airflow_datahub.contract import Code, Function, Run, Transform
 from airflow_datahub.errors import RejectRecord
-from airflow_datahub.paths import FieldPath, converter, looked_into, read_by
+from airflow_datahub.paths import FieldPath, converter, inline_converter, looked_into, read_by
 
 _SECONDS_BELOW, _MILLISECONDS_BELOW, _MICROSECONDS_BELOW = 10**11, 10**14, 10**17
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -96,10 +96,16 @@ class ParseDate(Transform):
         return None if read_by(names, self.field) or looked_into(names, self.to or self.field) else names
 
     def compile(self, run: Run) -> Function:
+        return converter(self.field, self.to, self._conversion(), self.required)
+
+    def inline(self, code: Code) -> bool:
+        return inline_converter(code, self.field, self.to, self._conversion(), self.required)
+
+    def _conversion(self) -> Callable[[Any], str]:
         local = _local(self.field, self.timezone)
         texts = _any_format(self.field, self.formats, local) if self.formats else _iso_text(self.field, local)
         convert = _any_kind(self.field, texts, local)
-        return converter(self.field, self.to, _formatted(convert, texts) if self.formats else convert, self.required)
+        return _formatted(convert, texts) if self.formats else convert
 
 
 def _any_kind(field: str, from_text: Callable[[str], str], local: Callable[[datetime], str]) -> Callable[[Any], str]:
@@ -109,14 +115,11 @@ def _any_kind(field: str, from_text: Callable[[str], str], local: Callable[[date
         kind = value.__class__
         if kind is str:
             return from_text(value)
-        if kind is int and _SECONDS_BELOW <= value < _MILLISECONDS_BELOW:  # by far the most frequent
-            seconds, millis = divmod(value, 1000)
-            hour, second = divmod(seconds, 3600)
-            text: str = hours[hour] + _SECONDS[second] + _MILLIS[millis]
-            return text
-        if kind is int and 0 <= value < _SECONDS_BELOW:
-            hour, second = divmod(value, 3600)
-            return f"{hours[hour]}{_SECONDS[second]}Z"
+        if kind is int and 0 <= value < _MILLISECONDS_BELOW:  # by far the most frequent
+            if value < _SECONDS_BELOW:
+                return f"{hours[value // 3600]}{_SECONDS[value % 3600]}Z"
+            hour, millis = divmod(value, 3_600_000)
+            return f"{hours[hour]}{_SECONDS[millis // 1000]}{_MILLIS[millis % 1000]}"
         if kind is int or kind is float:
             return _epoch(field, value, hours)
         if isinstance(value, date):

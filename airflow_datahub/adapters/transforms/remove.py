@@ -19,7 +19,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from airflow_datahub.contract import Function, Record, Run, Transform
+from airflow_datahub.contract import Code, Function, Record, Run, Transform
 from airflow_datahub.errors import RejectRecord
 from airflow_datahub.paths import MISSING, FieldPath, deleter, getter, looked_into, parse
 
@@ -45,9 +45,6 @@ class Remove(Transform):
 
     def compile(self, run: Run) -> Function:
         paths = self.fields or [self.field or ""]
-        names = parse(paths[0])
-        if len(paths) == len(names) == 1 and not self.required:
-            return _top_level(names[0])
         removals = [(path, getter(path), deleter(path)) for path in paths]
         required = self.required
 
@@ -60,10 +57,10 @@ class Remove(Transform):
 
         return remove
 
-
-def _top_level(name: str) -> Function:
-    def remove(record: Record) -> Record:
-        record.pop(name, None)
-        return record
-
-    return remove
+    def inline(self, code: Code) -> bool:
+        ways = [parse(path) for path in self.fields or [self.field or ""]]
+        if self.required or not code.reaches(*ways):
+            return False
+        for names in ways:
+            code.remove(names)
+        return True

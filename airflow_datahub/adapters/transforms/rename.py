@@ -16,13 +16,12 @@ Gives:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from airflow_datahub.contract import Function, Record, Run, Transform
+from airflow_datahub.contract import Code, Function, Record, Run, Transform
 from airflow_datahub.errors import RejectRecord
 from airflow_datahub.paths import MISSING, FieldPath, deleter, getter, looked_into, parse, setter
 
@@ -59,51 +58,23 @@ class Rename(Transform):
         return behind
 
     def compile(self, run: Run) -> Function:
-        pairs = self._pairs()
-        if all(len(parse(name)) == 1 for pair in pairs.items() for name in pair):
-            return _top_level([(parse(old)[0], parse(new)[0]) for old, new in pairs.items()], self.required)
-        rename = _anywhere(pairs, self.required)
-        (old, *others), (new, *_) = map(parse, pairs), map(parse, pairs.values())
-        return rename if others or old[:-1] != new[:-1] or len(old) != 2 else _inside(*old, new[1], rename)
+        return _rename(self._pairs(), self.required)
+
+    def inline(self, code: Code) -> bool:
+        moves = [(parse(old), parse(new)) for old, new in self._pairs().items()]
+        olds, news = {old for old, _ in moves}, {new for _, new in moves}
+        one_after_another = not olds & news and (len(moves) == 1 or max(map(len, olds)) == 1)
+        if not one_after_another or not code.reaches(*olds) or any(old[:-1] != new[:-1] for old, new in moves):
+            return False
+        for old, new in moves:
+            code.move(old, new, required=self.required)
+        return True
 
     def _pairs(self) -> dict[str, str]:
         return self.fields or {self.from_ or "": self.to or ""}
 
 
-def _top_level(pairs: Sequence[tuple[str, str]], required: bool) -> Function:
-    olds, news = zip(*pairs, strict=True)
-    if required or set(olds) & set(news):
-        return _exchange(pairs, required)
-
-    def rename(record: Record) -> Record:
-        pop = record.pop
-        try:
-            for old, new in pairs:
-                record[new] = pop(old)
-        except KeyError:
-            for old, new in pairs:  # those that are done are no longer there
-                if old in record:
-                    record[new] = pop(old)
-        return record
-
-    return rename
-
-
-def _exchange(pairs: Sequence[tuple[str, str]], required: bool) -> Function:
-    def rename(record: Record) -> Record:
-        # all are taken out before any is put in, so that two fields may swap their names
-        found = [(old, new, record.pop(old, MISSING)) for old, new in pairs]
-        for old, new, value in found:
-            if value is not MISSING:
-                record[new] = value
-            elif required:
-                raise _missing(old)
-        return record
-
-    return rename
-
-
-def _anywhere(pairs: dict[str, str], required: bool) -> Callable[[Record], Record]:
+def _rename(pairs: dict[str, str], required: bool) -> Function:
     moves = [(old, getter(old), deleter(old), setter(new)) for old, new in pairs.items()]
 
     def rename(record: Record) -> Record:
@@ -118,21 +89,6 @@ def _anywhere(pairs: dict[str, str], required: bool) -> Callable[[Record], Recor
             delete(record)
         for put, value in found:
             put(record, value)
-        return record
-
-    return rename
-
-
-def _inside(field: str, old: str, new: str, otherwise: Callable[[Record], Record]) -> Function:
-    """A name in an object: the object is copied once."""
-
-    def rename(record: Record) -> Record:
-        holder = record.get(field)
-        if holder.__class__ is not dict or old not in holder:
-            return otherwise(record)
-        changed = holder.copy()
-        changed[new] = changed.pop(old)
-        record[field] = changed
         return record
 
     return rename

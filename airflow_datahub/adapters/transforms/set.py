@@ -14,10 +14,12 @@ Gives:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 from airflow_datahub.conditions.values import Constant
-from airflow_datahub.contract import Function, Record, Run, Transform
+from airflow_datahub.contract import Code, Function, Record, Run, Transform
 from airflow_datahub.paths import FieldPath, looked_into, parse, setter
 
 
@@ -32,34 +34,18 @@ class Set(Transform):
         return None if looked_into(names, self.field) else names
 
     def compile(self, run: Run) -> Function:
-        value = self.value
-        if isinstance(value, list | dict):
-            return _copies(self.field, value)
-        names = parse(self.field)
-        if len(names) == 1:
-            return _top_level(names[0], value)
-        put = setter(self.field)
+        value, put = self.value, setter(self.field)
+        own: Callable[[Any], Any] = deepcopy if isinstance(value, list | dict) else lambda value: value
 
         def assign(record: Record) -> Record:
-            put(record, value)
+            put(record, own(value))
             return record
 
         return assign
 
-
-def _top_level(name: str, value: object) -> Function:
-    def assign(record: Record) -> Record:
-        record[name] = value
-        return record
-
-    return assign
-
-
-def _copies(field: str, value: object) -> Function:
-    put = setter(field)
-
-    def assign(record: Record) -> Record:
-        put(record, deepcopy(value))
-        return record
-
-    return assign
+    def inline(self, code: Code) -> bool:
+        names = parse(self.field)
+        if isinstance(self.value, list | dict) or not code.reaches(names):
+            return False
+        code.put(names, code.constant(self.value))
+        return True

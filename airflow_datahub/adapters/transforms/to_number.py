@@ -29,9 +29,9 @@ from pydantic import Field
 
 from airflow_datahub.conditions.numbers import decimal_of, number_of
 from airflow_datahub.conditions.values import kind_of, shown
-from airflow_datahub.contract import Function, Run, Transform
+from airflow_datahub.contract import Code, Function, Run, Transform
 from airflow_datahub.errors import RejectRecord
-from airflow_datahub.paths import FieldPath, converter, looked_into, read_by
+from airflow_datahub.paths import FieldPath, converter, inline_converter, looked_into, read_by
 
 _MOST_DIGITS = 4300
 """Python reads no whole number with more."""
@@ -57,8 +57,13 @@ class ToNumber(Transform):
         return None if read_by(names, self.field) or looked_into(names, self.to or self.field) else names
 
     def compile(self, run: Run) -> Function:
-        convert = (_to_decimal if self.decimal else _to_number)(self.field, self.max_digits)
-        return converter(self.field, self.to, convert, self.required)
+        return converter(self.field, self.to, self._conversion(), self.required)
+
+    def inline(self, code: Code) -> bool:
+        return inline_converter(code, self.field, self.to, self._conversion(), self.required)
+
+    def _conversion(self) -> Callable[[Any], Any]:
+        return (_to_decimal if self.decimal else _to_number)(self.field, self.max_digits)
 
 
 def _to_number(field: str, most: int) -> Callable[[Any], int | float | Decimal]:
