@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -19,8 +20,11 @@ PART = 8
 _NAMES = re.compile(
     r"(password|passwd|passphrase|secret|token|credentials?|authorization|(api|private|access)_?key)$", re.IGNORECASE
 )
-_ENDS = re.compile(r"(?=[…'\"]|\.\.\.|$)")
-"""Where a text may have been cut."""
+DEEPEST = 100
+"""Characters behind PART that are compared; what follows them up to the cut goes with them."""
+_NOT_CUT = r"[^\s…'\"/]*"
+_CUT = r"(?=…|\\*['\"/]|\.\.\.|$)"
+"""Where a text may have been cut; at a slash by whoever puts an address together."""
 
 
 class Mask:
@@ -39,7 +43,7 @@ class Mask:
         if not secret or secret in self._forms:
             return
         self._forms = tuple(sorted({*self._forms, *forms(secret)}, key=len, reverse=True))  # the longest first
-        self._pattern = re.compile("|".join(map(_escaped, self._forms)))
+        self._pattern = re.compile("|".join("".join(_loosely(form)) for form in self._forms))
         if self._also:
             self._also(secret)
 
@@ -50,30 +54,46 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         text = self._pattern.sub(MASKED, text)
-        begun = [form for form in self._forms if form[:PART] in text]
-        return _without_parts(text, begun) if begun else text
+        for form in self._forms:
+            if len(form) > PART and _begun(form[:PART]).search(text):
+                text = _cut_off(form).sub(MASKED, text)
+        return text
 
 
-def _escaped(form: str) -> str:
-    """A pattern that finds a form also where it was quoted, even several times: JSON in a text that Python shows."""
-    return "".join(
-        r"\\+" if letter == "\\" else r"\\*" + letter if letter in "'\"/" else re.escape(letter) for letter in form
-    )
+def _loosely(form: str) -> list[str]:
+    """Patterns that find, one after another, a form also where it was quoted again, even several times: JSON in a text
+    that Python shows, or a URL in a URL."""
+    return [_loose(piece) for piece in _PIECES.findall(form)]
 
 
-def _without_parts(text: str, begun: list[str]) -> str:
-    """Whoever cuts a text for a message may leave the beginning of a secret."""
-    for place in reversed([found.start() for found in _ENDS.finditer(text)]):
-        head = text[:place]
-        length = max((_overlap(head, form) for form in begun), default=0)
-        if length:
-            text = head[:-length] + MASKED + text[place:]
-    return text
+_PIECES = re.compile(r"\\+|(?:%5[Cc])+|%2[27Ff]|.", re.DOTALL)
+_BACKSLASH = "(?:%(?:25)*5[Cc])"
 
 
-def _overlap(head: str, form: str) -> int:
-    """How many characters of a form the text ends with, at least PART."""
-    return next((n for n in range(len(form) - 1, PART - 1, -1) if head.endswith(form[:n])), 0)
+def _loose(piece: str) -> str:
+    if piece[0] == "\\":
+        return r"\\++"
+    if piece in "'\"/":
+        return r"\\*+" + piece
+    if piece.startswith("%5"):
+        return _BACKSLASH + "++"
+    if piece.startswith("%"):
+        return (_BACKSLASH + "*+" if len(piece) > 1 else "") + "%(?:25)*" + piece[1:]
+    return re.escape(piece)
+
+
+@lru_cache
+def _begun(start: str) -> re.Pattern[str]:
+    return re.compile("".join(_loosely(start)))
+
+
+@lru_cache
+def _cut_off(form: str) -> re.Pattern[str]:
+    """Finds the beginning of a form, at least PART of it, where the text may have been cut."""
+    pieces = _loosely(form)
+    first, rest = pieces[:PART], pieces[PART : PART + DEEPEST]
+    beyond = _NOT_CUT if len(pieces) > PART + DEEPEST else ""
+    return re.compile("".join(first) + "".join("(?:" + piece for piece in rest) + beyond + ")?" * len(rest) + _CUT)
 
 
 def forms(secret: str) -> set[str]:

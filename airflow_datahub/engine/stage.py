@@ -301,7 +301,7 @@ class Stage:
         load, self._load = self._load, Load()
         batch = Batch(load.records, None, load.origins, load.size)
         prepared = self._writer.prepare(batch)
-        if {kind for piece in load.pieces for kind in map(type, piece.records)} <= {Raw}:
+        if all(set(map(type, piece.records)) <= {Raw} for piece in load.pieces):
             batch.records = Remade(self._do.chain, load.pieces, len(load.records))
             load.records = []
         self._prepared.put((load, batch, prepared))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from operator import add, attrgetter
 from typing import Any, Literal
 
 RunState = Literal["running", "success", "failed", "interrupted", "skipped"]
@@ -35,7 +36,7 @@ class Counters:
     seconds: float = 0.0
 
     def __add__(self, other: Counters) -> Counters:
-        return Counters(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return Counters(*map(add, _counts(self), _counts(other)))
 
     def balances(self, *, sink: bool = False) -> bool:
         """Whether every record is accounted for (R10): in + made = out + rejected + filtered + merged.
@@ -45,6 +46,9 @@ class Counters:
         written = self.inserted + self.updated + self.unchanged + self.deleted
         left = self.records_out + self.rejected + self.filtered + self.merged
         return self.records_in + self.made == left and (written == self.records_out or not (sink or written))
+
+
+_counts = attrgetter(*(each.name for each in fields(Counters)))
 
 
 @dataclass(frozen=True, slots=True)

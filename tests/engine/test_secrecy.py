@@ -125,6 +125,10 @@ SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8
 @given(SECRETS, st.sampled_from(sorted(SCENES)), st.sampled_from(sorted(FORMS)), st.integers(0, 90))
 @example("k3y~it's\"both\\/", "a value that is rejected", "plain", 70)
 @example("k3y~0123456789abcdef", "a refusal", "plain", 190)
+@example("k3y~ReNMugjUGbB[+'.hCH<", "a redirect", "in a path", 74)
+@example("k3y~rUsp6Szpb\\Z@Lf,xN{7n", "a redirect", "in JSON as PHP writes it", 32)
+@example("k3y~%J=*W+I8^?Nlj:E6Z}/x$.AeH.}E:\\~=$V*L\\ZZ", "a value that is rejected", "in JSON as PHP writes it", 35)
+@example("k3y~(F8x:KhhDwUQ%1>;{wk/>{v'kPNtlTh", "a link that is none", "plain", 27)
 def test_whatever_an_api_throws_back(stage: Stage, secret: str, scene: str, form: str, before: int) -> None:
     stage.said = SCENES[scene]("x" * before + FORMS[form](secret))
     extra = {"auth": "basic", "allow_private": True, "retries": 0, "timeout": 2, "breaker_failures": 100}
