@@ -23,6 +23,7 @@ settings.load_profile("loaded machine")
 _numbers = itertools.count()
 
 
+# The scheduler that shares tests out sees names alone, no marks.
 AIRFLOW = (
     "tests/e2e/",
     "tests/kill/test_celery.py",
@@ -44,7 +45,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first."""
+    """What takes longest comes first. Raises UsageError for what starts an Airflow and is not named in AIRFLOW."""
+    for item in items:
+        if item.get_closest_marker("airflow") and not item.nodeid.startswith(AIRFLOW):
+            raise pytest.UsageError(f"{item.nodeid} is marked `airflow`: name its file in AIRFLOW of tests/conftest.py")
     items.sort(key=lambda item: not item.nodeid.startswith(AIRFLOW))
 
 

@@ -15,6 +15,7 @@ from airflow_datahub.contract import Batch, Record, Run, Simulated
 from airflow_datahub.engine.chain import Chain, Flow, compiled
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.engine.running import naming, stream_of
+from airflow_datahub.engine.secrecy import keeping_secrets, masked_error
 from airflow_datahub.errors import ConfigurationError, Interrupted, RunError, StopRun
 from airflow_datahub.spec import Pipeline, resolve_params
 from airflow_datahub.state import Reject
@@ -56,8 +57,22 @@ def preview(pipeline: Pipeline, run: Run, *, limit: int, until: str | None = Non
     """Take `limit` records through the steps up to `until`, the whole way by default.
 
     The source is asked for no more pages than that takes, ten at most, and the one behind them. Raises the errors of
-    `errors.py`; ConfigurationError for a step that there is not.
+    `errors.py`; ConfigurationError for a step that there is not. No secret of a connection is in the log or an error.
     """
+    run = keeping_secrets(run)
+    try:
+        found = _looked(pipeline, run, limit, until)
+    except BaseException as raised:
+        error = masked_error(raised, run.mask)
+        if error is raised:
+            raise
+        raise error from None
+    if found.problem:
+        found = replace(found, problem=cast("RunError", masked_error(found.problem, run.mask)))
+    return found
+
+
+def _looked(pipeline: Pipeline, run: Run, limit: int, until: str | None) -> Preview:
     if until and until not in (keys := [step.key for step in pipeline.steps]):
         raise ConfigurationError(f"pipeline {pipeline.id!r} has no step {until!r}: there are {', '.join(keys)}")
     run = replace(run, params=resolve_params(pipeline, run.params), revision=pipeline.revision, concurrency=1)

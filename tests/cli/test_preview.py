@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -119,6 +120,17 @@ def test_a_sink_out_of_reach_does_not_hide_the_steps(
     assert (code, '  2: {"id": 2, "name": "Bob"}' in said) == (1, True)
     assert "error: pipeline 'people', step 'load': connection 'warehouse' is not defined" in said
     assert call("preview", tmp_path / "people.yaml", "--step", "rows")[0] == 0
+
+
+def test_the_error_of_a_sink_does_not_show_a_secret(
+    call: Call, world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    address = urlsplit(world.environment["AIRFLOW_CONN_WAREHOUSE"])
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", address._replace(path="/s3cr3t-of-db").geturl())
+    monkeypatch.setattr("airflow_datahub.connections.Connection.secrets", ("s3cr3t-of-db",))
+    (tmp_path / "people.yaml").write_text(ROWS)
+    code, said = call("preview", tmp_path / "people.yaml")
+    assert (code, 'database "***" does not exist' in said, "s3cr3t" in said) == (1, True, False)
 
 
 def test_a_policy_that_stops_is_told(call: Call, here: World) -> None:

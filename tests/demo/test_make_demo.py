@@ -28,14 +28,14 @@ def demo(folder: Path) -> str:
 
 @pytest.mark.timeout(600)
 def test_the_demo_loads_100_000_events_and_leaves_nothing_running(tmp_path: Path) -> None:
-    first = demo(tmp_path)
-    assert "ingestion complete" in first
-    counted = re.search(r"([\d,]+) rows in warehouse.ingested_events, counted by PostgreSQL; ([\d,]+) new", first)
+    said = demo(tmp_path)
+    assert "ingestion complete" in said
+    counted = re.search(r"([\d,]+) rows in warehouse.ingested_events, counted by PostgreSQL; ([\d,]+) new", said)
     assert counted
     assert counted[1] == counted[2]
     assert int(counted[1].replace(",", "")) > 95_000
-    assert re.search(r"[\d,]+ events/s", first)
-    assert re.search(r"Airflow: http://127\.0\.0\.1:\d+, login admin, password \S+", first)
+    assert re.search(r"[\d,]+ events/s", said)
+    assert re.search(r"Airflow: http://127\.0\.0\.1:\d+, login admin, password \S+", said)
     assert left_over(tmp_path) == []
 
 
