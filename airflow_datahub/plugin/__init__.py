@@ -24,10 +24,11 @@ class AirflowDatahubPlugin(AirflowPlugin):
 
     @property
     def listeners(self) -> list[Any]:  # type: ignore[override]
-        """Who closes the ledger of a task that was killed."""
+        """Who closes the ledger of a task that was killed, and who imports the engine where tasks are forked from."""
         from airflow_datahub.plugin.listener import LedgerListener
+        from airflow_datahub.plugin.preloading import PreloadListener
 
-        return [LedgerListener()]
+        return [LedgerListener(), PreloadListener()]
 
     @property
     def operator_extra_links(self) -> list[Any]:  # type: ignore[override]
