@@ -45,7 +45,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first; stops wait more than they work. Raises UsageError for what starts an Airflow and is not named in AIRFLOW."""
+    """What takes longest comes first, behind it the stops, which wait more than they work.
+
+    Raises UsageError for what starts an Airflow and is not named in AIRFLOW."""
     for item in items:
         if item.get_closest_marker("airflow") and not item.nodeid.startswith(AIRFLOW):
             raise pytest.UsageError(f"{item.nodeid} is marked `airflow`: name its file in AIRFLOW of tests/conftest.py")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from typing import Any
 import psycopg
 
 from airflow_datahub.demo.mock_api import MockApi
+from tests import forking
+from tests.forking import FORKS
 
 ROOT = Path(__file__).parent.parent
 EVENTS = ROOT / "dags" / "pipelines" / "datasync_events.yaml"
@@ -64,10 +65,14 @@ class World:
 
     def call(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run `airflow-datahub` to its end."""
-        return subprocess.run(
-            self.command(*arguments), cwd=self.home, env={**os.environ, **self.environment, **environment},
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        out, err = self.home / "stdout", self.home / "stderr"
+        given = ([str(each) for each in arguments], self.environment | environment, self.home, out, err)
+        process = FORKS.Process(target=forking.command, args=given)
+        process.start()
+        process.join(120)
+        process.kill()
+        assert process.exitcode is not None, f"it hangs: {err.read_text()}"
+        return subprocess.CompletedProcess(given[0], process.exitcode, out.read_text(), err.read_text())
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the database."""

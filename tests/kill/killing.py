@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -14,6 +13,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Self
 
+from tests.forking import FORKS
 from tests.kill import crashing
 from tests.kill.crashing import What
 
@@ -22,9 +22,6 @@ KILLS = int(os.environ.get("DATAHUB_KILLS", "3"))
 
 LONGEST = 120.0
 """Seconds after which a run hangs."""
-
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload([crashing.__name__])
 
 
 @dataclass
@@ -40,9 +37,9 @@ class Started:
         cls, point: str, nth: int, what: What, environment: Mapping[str, str], folder: Path, *arguments: object
     ) -> Self:
         """Start `airflow-datahub` with these arguments; `what` happens at the point, see `crashing.py`."""
-        ours, theirs = _forks.Pipe()
+        ours, theirs = FORKS.Pipe()
         texts = [str(each) for each in arguments]
-        process = _forks.Process(target=crashing.run, args=(point, nth, what, texts, environment, folder, theirs))
+        process = FORKS.Process(target=crashing.run, args=(point, nth, what, texts, environment, folder, theirs))
         process.start()
         theirs.close()
         return cls(folder, process, ours)
