@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
@@ -25,6 +26,7 @@ _PATH = re.compile(rf"{_NAME.pattern}(?:\.{_NAME.pattern})*")
 _LONGEST_INDEX = 9
 
 
+@lru_cache(10_000)
 def parse(path: str) -> tuple[str, ...]:
     """The names of a path; "" is the record itself, (). Raises ValueError for a path that cannot be read."""
     if path and not _PATH.fullmatch(path):
