@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import statsd
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 
 from airflow_datahub.contract import Silence
 from airflow_datahub.errors import RunFailed
 from airflow_datahub.operators.metrics import Meter
-from tests import statsd_client
 from tests.operators.test_stage_operator import context, operator, pipeline
 
 
 @pytest.fixture
 def received(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[socket.socket]:
     """A socket that Airflow's metrics are sent to, tags in InfluxDB's form."""
-    monkeypatch.setitem(sys.modules, "statsd", statsd_client)
     monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
@@ -73,7 +71,7 @@ def test_metrics_that_cannot_be_sent_end_nothing(received: socket.socket, monkey
     def broken(*_: object, **__: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr(statsd_client.StatsClient, "_send", broken)
+    monkeypatch.setattr(statsd.StatsClient, "_send", broken)
     counted = operator(pipeline()).execute(context())
     assert counted["records"] == 1
 
