@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 application = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
-GROUPED = 10_000
-"""Rejects of a run that are looked at, to be grouped."""
 LONGEST = 200
 """Characters of a record that are shown."""
 
@@ -63,14 +60,12 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
     """Show a run: its steps with what they counted, and its rejects grouped by reason."""
-    from airflow_datahub.state.hiding import hidden
     from airflow_datahub.state.store import Store
 
     with Store.open() as store:
         found = _one(store, run, pipeline)
         row = _row(store, found)
-        rejects = [hidden(each) for each in store.rejects(found.pipeline, found.run_id, limit=GROUPED)]
-    row["rejects"] = _grouped(rejects)
+        row["rejects"] = _grouped(store, found)
     print(json.dumps(row, default=str) if as_json else "\n".join(_page(row)))
 
 
@@ -193,17 +188,24 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if isinstance(value, float) else f"{value:,}"
 
 
-def _grouped(rejects: Sequence[RejectRow]) -> list[dict[str, Any]]:
-    """By step, operator, field and reason, the most frequent first, each with the first that came."""
-    groups: dict[tuple[str, str, str, str], list[RejectRow]] = defaultdict(list)
-    for each in rejects:
-        groups[each.step, each.operator or "", each.field or "", each.reason].append(each)
-    return [_group(alike) for alike in sorted(groups.values(), key=len, reverse=True)]
+def _grouped(store: Store, run: RunRow) -> list[dict[str, Any]]:
+    """By step, operator, field and reason as it may be shown, the most frequent first, each with its first."""
+    from airflow_datahub.state.hiding import hidden
+
+    groups = store.reject_groups(run.pipeline, run.run_id)
+    ids = [group.example for group in groups]
+    first = {row.id: hidden(row) for row in store.rejects(run.pipeline, run.run_id, limit=len(ids), only=ids)}
+    alike: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for group in sorted(groups, key=lambda group: group.example):
+        example = first.get(group.example)  # it may have been discarded since
+        if example is not None:
+            key = (group.step, group.operator, group.field, example.reason)
+            alike.setdefault(key, _group(example))["count"] += group.count
+    return sorted(alike.values(), key=lambda found: -found["count"])
 
 
-def _group(alike: Sequence[RejectRow]) -> dict[str, Any]:
-    first = min(alike, key=lambda row: row.id)
+def _group(first: RejectRow) -> dict[str, Any]:
     text = first.unreadable or json.dumps(first.record, ensure_ascii=False, default=str)
     shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
     named = {name: getattr(first, name) for name in ("step", "operator", "field", "reason")}
-    return named | {"count": len(alike), "first": shown}
+    return named | {"count": 0, "first": shown}
