@@ -6,32 +6,14 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.bundles.local import LocalDagBundle
 
-from airflow_datahub.dag_factory.building import dag_of
-from airflow_datahub.spec import loads, refused, specs_in, stub_of, write_stub
+from airflow_datahub.spec import refused, specs_in, stub_of, write_stub
 
 log = logging.getLogger(__name__)
-
-WARM = """
-version: 1
-schedule: "0 * * * *"
-params: {since: {type: [string, "null"], format: date-time, default: null}}
-steps:
-  - {key: extract, type: extract, adapter: http_api, config: {connection: any, path: /any}}
-  - key: tidy
-    type: transform
-    operators:
-      - parse_date: {field: at}
-      - rename: {from: a, to: b}
-      - filter: {keep: {field: a, ne: b}}
-      - to_number: {field: c}
-  - {key: load, type: load, adapter: postgres, config: {connection: any, table: any, key: [id]}}
-"""
 
 
 class SpecBundle(LocalDagBundle):
@@ -51,18 +33,7 @@ class SpecBundle(LocalDagBundle):
 
     def refresh(self) -> None:
         """Airflow's dag-processor asks for it every `refresh_interval` seconds."""
-        warm()
         keep_stubs(self.path)
-
-
-@cache
-def warm() -> None:
-    """Import what nearly every spec needs, once: the dag-processor forks a process for each file, which inherits it.
-
-    The first DAG that a process serialises costs it 75 ms of imports, ten times as much as all the rest of a file."""
-    from airflow.serialization.serialized_objects import DagSerialization
-
-    DagSerialization.to_dict(dag_of(loads(WARM, "warm.yaml")))
 
 
 def keep_stubs(folder: Path) -> None:

@@ -113,8 +113,10 @@ import airflow.dag_processing.manager  # who forks has it
 import structlog
 from airflow.dag_processing.processor import DagFileParseRequest, _parse_file
 from airflow_datahub.dag_factory.bundle import SpecBundle
+from airflow_datahub.plugin.preloading import preload
 
 folder = Path(sys.argv[1])
+preload()
 SpecBundle(name="pipelines", path=str(folder)).refresh()
 before = set(sys.modules)
 request = DagFileParseRequest(file=str(folder / "shop_0.yaml.py"), bundle_path=folder, bundle_name="pipelines")
@@ -123,7 +125,7 @@ print(json.dumps([len(result.serialized_dags), sorted(set(sys.modules) - before)
 """
 
 
-def test_what_is_forked_after_a_refresh_imports_nothing_but_the_stub(tmp_path: Path) -> None:
+def test_what_is_forked_to_parse_a_file_imports_nothing_but_the_stub(tmp_path: Path) -> None:
     """Each file is parsed by a process of its own: what that imports is paid again for each spec."""
     write_specs(tmp_path, 1)
     done = subprocess.run(
