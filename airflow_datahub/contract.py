@@ -200,7 +200,8 @@ Applied = Record | list[Record] | None
 
 Function = Callable[[Record], Applied]
 """A compiled operator. It may change the top level of the record that it is given, never what is nested in it (copy the
-path that changes), and raises RejectRecord for a record that it cannot serve."""
+path that changes), and raises RejectRecord for a record that it cannot serve. It keeps nothing of what it gives, which
+others change."""
 
 
 class Transform(Adapter):

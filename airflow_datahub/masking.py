@@ -18,11 +18,13 @@ PART = 8
 """Characters of a secret whose rest was cut off that are masked, too."""
 
 _NAMES = re.compile(
-    r"(password|passwd|passphrase|secret|token|credentials?|authorization|(api|private|access)_?key)$", re.IGNORECASE
+    r"(password|passwd|pwd|passphrase|secret|tokens?|credentials?|authorization|cookie|(api|private|access|secret)[_-]?key)$",
+    re.IGNORECASE,
 )
+_SCHEME = re.compile("(?:Bearer|Basic|Token) +(.+)$", re.IGNORECASE)
 DEEPEST = 100
 """Characters behind PART that are compared; what follows them up to the cut goes with them."""
-_NOT_CUT = r"[^\s…'\"/]*"
+_NOT_CUT = r"(?:(?!\.\.\.)[^\s…'\"/]){0,4096}+"
 _CUT = r"(?=…|\\*['\"/]|\.\.\.|$)"
 """Where a text may have been cut; at a slash by whoever puts an address together."""
 
@@ -32,6 +34,7 @@ class Mask:
 
     def __init__(self, secrets: Iterable[str] = (), also: Callable[[str], None] | None = None):
         """`also` is told every secret that is new."""
+        self._secrets: set[str] = set()
         self._forms: tuple[str, ...] = ()
         self._pattern = re.compile("(?!)")
         self._also = also
@@ -40,8 +43,9 @@ class Mask:
 
     def add(self, secret: str | None) -> None:
         """Know one more secret, such as a token that was just fetched."""
-        if not secret or secret in self._forms:
+        if not secret or secret in self._secrets:
             return
+        self._secrets.add(secret)
         self._forms = tuple(sorted({*self._forms, *forms(secret)}, key=len, reverse=True))  # the longest first
         self._pattern = re.compile("|".join("".join(_loosely(form)) for form in self._forms))
         if self._also:
@@ -63,7 +67,8 @@ class Mask:
 def _loosely(form: str) -> list[str]:
     """Patterns that find, one after another, a form also where it was quoted again, even several times: JSON in a text
     that Python shows, or a URL in a URL."""
-    return [_loose(piece) for piece in _PIECES.findall(form)]
+    first, *others = _PIECES.findall(form)
+    return [_first(first), *map(_loose, others)]
 
 
 _PIECES = re.compile(r"\\+|(?:%5[Cc])+|%2[27Ff]|.", re.DOTALL)
@@ -82,12 +87,22 @@ def _loose(piece: str) -> str:
     return re.escape(piece)
 
 
-@lru_cache
+def _first(piece: str) -> str:
+    """The same for the first piece, which is tried everywhere: what comes before it does not matter, and to look for it
+    would take the square of the time."""
+    if piece[0] in "\\'\"/":
+        return r"(?<!\\)" + _loose(piece)
+    if piece.startswith("%5"):
+        return _BACKSLASH + "{1,64}+"
+    return "%(?:25)*" + piece[1:] if piece[0] == "%" else _loose(piece)
+
+
+@lru_cache(1000)
 def _begun(start: str) -> re.Pattern[str]:
     return re.compile("".join(_loosely(start)))
 
 
-@lru_cache
+@lru_cache(1000)
 def _cut_off(form: str) -> re.Pattern[str]:
     """Finds the beginning of a form, at least PART of it, where the text may have been cut."""
     pieces = _loosely(form)
@@ -103,10 +118,22 @@ def forms(secret: str) -> set[str]:
     safe = base64.urlsafe_b64encode(secret.encode())
     quoted = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
     inside = {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    inside |= {_for_html(text) for text in inside}
     inside |= {text.replace("/", "\\/") for text in inside}
-    shown = {repr(secret)[1:-1], ascii(secret)[1:-1], html.escape(secret), html.escape(secret, False)}
+    inside |= {_in_capitals(text) for text in inside}
+    shown = {repr(secret)[1:-1], ascii(secret)[1:-1], repr(secret.encode())[2:-1]}
+    shown |= {html.escape(secret), html.escape(secret, False), html.escape(secret).replace("&quot;", "&#34;")}
     written = {secret, *quoted, *map(_in_small, quoted), *inside, *shown}
     return written | {packed.decode(), packed.decode().rstrip("="), safe.decode(), safe.decode().rstrip("=")}
+
+
+def _for_html(text: str) -> str:
+    """JSON as it is written where it may stand in a page."""
+    return re.sub("[<>&'+]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _in_capitals(text: str) -> str:
+    return re.sub(r"\\u[0-9a-f]{4}", lambda escape: "\\u" + escape[0][2:].upper(), text)
 
 
 def _in_small(quoted: str) -> str:
@@ -119,6 +146,8 @@ def secrets_in(login: str | None, password: str | None, extra: Mapping[str, Any]
     for secret in filter(None, (password, *_named(extra))):
         if len(secret) >= SHORTEST:
             yield secret
+        if (scheme := _SCHEME.match(secret)) and len(scheme[1]) >= SHORTEST:
+            yield scheme[1]
     if password:
         yield from (basic(login or "", password), basic(quote_plus(login or ""), quote_plus(password)))
 
@@ -135,5 +164,5 @@ def _named(extra: Any, secret: bool = False) -> Iterator[str]:
     elif isinstance(extra, list):
         for value in extra:
             yield from _named(value, secret)
-    elif secret and isinstance(extra, str):
-        yield extra
+    elif secret and isinstance(extra, str | int) and not isinstance(extra, bool):
+        yield str(extra)

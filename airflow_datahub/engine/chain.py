@@ -79,10 +79,12 @@ class Chain:
 
     def objects(self, batch: Batch) -> Flow:
         """The batch, decoded as far as anybody looks into it, without what is no JSON object."""
-        records, again = batch.records, None
+        records, again, kinds = batch.records, None, set(map(type, batch.records))
         origins = records if batch.origins is None else batch.origins
-        if records and records[0].__class__ in (Raw, Unreadable):
-            records, again = self.projection.records(records), self.projection.record
+        if Raw in kinds:
+            records = self.projection.records(records)
+            if kinds <= {Raw, Unreadable} and batch.origins is None:  # else a record was not made from its origin
+                again = self.projection.record
         counters = Counters(records_in=len(records), records_out=len(records))
         if set(map(type, records)) <= {dict}:
             return Flow(list(records), origins, range(len(records)), counters={self.extract: counters}, again=again)

@@ -119,7 +119,7 @@ def _readable(encoded: msgspec.Raw) -> Any:
 
 def _otherwise(encoded: Any) -> Any:
     """What is not an object: another JSON value, or nothing that can be read."""
-    if encoded.__class__ is Unreadable:
+    if encoded.__class__ is not msgspec.Raw:  # decoded already, or Unreadable
         return encoded
     try:
         value = _value(encoded)

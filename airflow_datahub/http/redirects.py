@@ -84,7 +84,8 @@ class Trail:
         return None
 
     def _refused(self, status: int, location: str, reason: str) -> ConfigurationError:
+        shown = self._masked(location[:4096])[:200]
         return ConfigurationError(
-            f"HTTP {status} {HTTPStatus(status).phrase}: it redirects to {self._masked(location)[:200]!r}, {reason}; "
+            f"HTTP {status} {HTTPStatus(status).phrase}: it redirects to {shown!r}, {reason}; "
             "put the right address into the connection or `path`"
         )

@@ -118,7 +118,7 @@ def safe_texts(values: Sequence[Any], shape: Shape) -> list[Any]:
     try:
         return list(texts(values, shape))
     except _UNENCODABLE:
-        return [_one(value, shape) or object() for value in values]
+        return [object() if (text := _one(value, shape)) is None else text for value in values]
 
 
 def _one(value: Any, shape: Shape) -> str | None:

@@ -136,3 +136,20 @@ def test_records_together_become_what_each_becomes_alone(
     for key, counts in together.counters.items():
         summed = sum((replace(flow.counters[key], seconds=0) for flow in alone), Counters())
         assert replace(counts, seconds=0) == summed
+
+
+@pytest.mark.parametrize("mixed", [[Unreadable("cut", "{"), {"a": 1}, 5], [Raw(b'{"a": 1}'), {"a": 1}, Raw(b"5")]])
+def test_a_batch_may_hold_decoded_and_undecoded_records(mixed: list[Any]) -> None:
+    flow = applied("[{rename: {from: a, to: b}}]", mixed)
+    assert {repr(record) for record in flow.records} == {"{'b': 1, 'seen': True}"}
+    assert len(flow.records) + len(flow.rejects) == 3
+
+
+def test_a_record_is_never_taken_for_what_it_came_in() -> None:
+    """It is decoded anew where it goes by itself; its origin may be something else."""
+    pipeline = loads(
+        SPEC.format(operators="[{to_number: {field: n}}, tests.engine.odd:Twice: {}]", policy=""), "x.yaml"
+    )
+    chain = compiled(pipeline, Run(pipeline="x", run_id="r"), {})
+    flow = chain.apply(Batch([Raw(b'{"n": "1"}')], origins=[Raw(b'{"envelope": {"n": "1"}}')]))
+    assert [record["n"] for record in flow.records] == [1, 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -177,3 +178,38 @@ def test_an_error_is_masked_with_all_that_it_came_from() -> None:
     assert "s3cr3t" not in "".join(said)
     for wanted in ("RunFailed: lost: ***", "ValueError: ('***', 5)", "OSError: [Errno 5] no ***"):
         assert wanted in shown
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("pässwort-geheim-7", str("pässwort-geheim-7".encode())),
+        ("pässwort-geheim-7", '"p\\u00E4sswort-geheim-7"'),
+        ("tok&en-1234", '"tok\\u0026en-1234"'),
+        ('tok"en-1234', "tok&#34;en-1234"),
+    ],
+)
+def test_other_ways_of_writing_a_secret(secret: str, text: str) -> None:
+    assert "1234" not in Mask([secret])(text)
+    assert "geheim" not in Mask([secret])(text)
+
+
+@pytest.mark.parametrize(
+    ("secret", "text"),
+    [
+        ("/b64ish+secret==", "%5C" * 20_000),
+        ("/b64ish+secret==", "\\" * 100_000),
+        ("".join(chr(97 + (i * 7 + i // 26) % 26) for i in range(200)), None),
+    ],
+)
+def test_no_text_keeps_a_mask_busy(secret: str, text: str | None) -> None:
+    """A pattern cannot be interrupted. It takes minutes where the time grows with the square of the length."""
+    started = time.process_time()
+    Mask([secret])(text or (secret[:109] + "Q") * 200 + " x")
+    assert time.process_time() - started < 10
+
+
+def test_secrets_by_other_names_and_behind_the_scheme_of_a_header() -> None:
+    extra = {"X-API-Key": 1234567890, "secret_key": "s3cr3t-of-s3", "Authorization": "Bearer tok-abcdef-99"}
+    mask = Mask(Connection("w", "aws", extra=extra).secrets)
+    assert mask("1234567890 s3cr3t-of-s3 tok-abcdef-99") == "*** *** ***"
