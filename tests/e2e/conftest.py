@@ -22,6 +22,7 @@ from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
 from airflow_datahub.spec import write_stubs
 from tests.docs import session
+from tests.e2e import promised
 from tests.hostile import Asked, Hostile, reply
 from tests.world import EVENTS, EVENTS_FIXED, ROOT, http_connection
 
@@ -147,6 +148,10 @@ def write_specs(dags: Path) -> None:
         "failed": variant("failed", small, **slow | {"limit: 1000": "limit: 200"}),
         "flaky": variant("flaky", "retry_delay: 1s", **{"connection: datasync": "connection: flaky"}),
         "busy": variant("busy", **{"connection: datasync": "connection: busy"}),
+        "made": variant("made", **{"connection: datasync": "connection: made"}),
+        "traced": variant("traced"),
+        "edited": promised.EDITED,
+        "echoed": promised.ECHOED,
         "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
         "events": session.file(ROOT / "docs" / "getting-started.md", "dags/pipelines/events.yaml"),
         "rejecting": REJECTING,
@@ -214,13 +219,15 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
             "AIRFLOW__CORE__AUTH_MANAGER": "tests.rights.Rights",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer,stranger:viewer",
+            **promised.lineage(folder / "home" / "lineage.jsonl", "traced"),
         }
         airflow = StandaloneAirflow(
             folder / "home", folder / "dags", connections=connections, environment=environment, parse_interval=600
         )
         stack.enter_context(airflow)
         quick = ("lost", "flaky", "busy", "hand_written")
-        for dag_id in ("datasync_events", "slow", "moved", "failed", "events", "rejecting", *quick):
+        shared = ("datasync_events", "slow", "moved", "failed", "events", "rejecting")
+        for dag_id in (*shared, "made", "traced", "edited", "echoed", *quick):
             airflow.wait_for_dag(dag_id)
         started = Deployment(airflow, dsn, api, slow)
         for dag_id in quick:
