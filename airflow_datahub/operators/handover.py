@@ -63,12 +63,15 @@ def template_values(parsed: Pipeline, pinned: Pipeline, context: Mapping[str, An
 
 
 def _given(parsed: Pipeline, context: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the defaults that Airflow adds: it has those of the spec as it is now, the run those it began with."""
+    """Without the defaults that Airflow adds: it has those of the spec as it is now, the run those it began with.
+
+    Nor with what others added to the DAG or its task, as OpenLineage's provider does; Airflow's form sends it, too."""
     said, schemas = context["dag_run"].conf or {}, parsed.params
+    added = {name for part in ("dag", "task") for name in getattr(context.get(part), "params", ())} - schemas.keys()
     return {
         name: value
         for name, value in context["params"].items()
-        if name in said or value != schemas.get(name, {}).get("default", ...)
+        if name not in added and (name in said or value != schemas.get(name, {}).get("default", ...))
     }
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.openlineage.utils.selective_enable import enable_lineage
 from airflow.sdk.api.datamodels._generated import DagRun
 from airflow.sdk.exceptions import (
     AirflowFailException,
@@ -24,11 +25,13 @@ from cryptography.fernet import Fernet
 
 from airflow_datahub import environment
 from airflow_datahub.contract import Silence
+from airflow_datahub.dag_factory import dag_of
 from airflow_datahub.errors import ConfigurationError, RunFailed
 from airflow_datahub.operators.handover import connection, run_of
 from airflow_datahub.operators.stage import SOONEST, StageOperator
 from airflow_datahub.spec import Pipeline, loads
 from airflow_datahub.state.store import Store
+from tests.operators.conftest import Run
 
 MOMENT = datetime(2026, 1, 2, 3, tzinfo=UTC)
 
@@ -251,6 +254,17 @@ def test_a_run_whose_stages_are_others_now_fails_at_once() -> None:
 def test_a_wrong_param_fails_at_once_and_is_named(entry: str) -> None:
     with pytest.raises(AirflowFailException, match=r"param 'since'.*date-time, not 'junk'"):
         getattr(operator(pipeline(head=HEAD)), entry)(context(since="junk"))
+
+
+@pytest.mark.parametrize("conf", [{}, {"_selective_enable_ol": True}])
+def test_a_param_that_others_added_to_the_dag_is_theirs(conf: dict[str, Any], run_dag: Run) -> None:
+    """As OpenLineage's provider does; Airflow's form sends all that the DAG has."""
+    dag = enable_lineage(dag_of(pipeline(head=HEAD)))
+    assert run_dag(dag, **conf)["extract-print"]["records"] == 1
+
+
+def test_a_param_that_nobody_has_is_refused(run_dag: Run) -> None:
+    assert run_dag(dag_of(pipeline(head=HEAD)), sinse="2026-01-01T00:00:00Z") == {"extract-print": "failed"}
 
 
 def test_a_template_that_cannot_be_rendered_fails_at_once() -> None:
