@@ -36,7 +36,7 @@ class Mask:
         """`also` is told every secret that is new."""
         self._secrets: set[str] = set()
         self._forms: tuple[str, ...] = ()
-        self._pattern = re.compile("(?!)")
+        self._pattern = self._begun = re.compile("(?!)")
         self._also = also
         for secret in secrets:
             self.add(secret)
@@ -48,6 +48,8 @@ class Mask:
         self._secrets.add(secret)
         self._forms = tuple(sorted({*self._forms, *forms(secret)}, key=len, reverse=True))  # the longest first
         self._pattern = re.compile("|".join("".join(_loosely(form)) for form in self._forms))
+        begun = {form[:PART] for form in self._forms if len(form) > PART}
+        self._begun = re.compile("|".join("".join(_loosely(start)) for start in begun) or "(?!)")
         if self._also:
             self._also(secret)
 
@@ -58,9 +60,9 @@ class Mask:
 
     def __call__(self, text: str) -> str:
         text = self._pattern.sub(MASKED, text)
-        for form in self._forms:
-            if len(form) > PART and _begun(form[:PART]).search(text):
-                text = _cut_off(form).sub(MASKED, text)
+        if self._begun.search(text):
+            for form in self._forms:
+                text = _cut_off(form).sub(MASKED, text) if len(form) > PART else text
         return text
 
 
@@ -95,11 +97,6 @@ def _first(piece: str) -> str:
     if piece.startswith("%5"):
         return _BACKSLASH + "{1,64}+"
     return "%(?:25)*" + piece[1:] if piece[0] == "%" else _loose(piece)
-
-
-@lru_cache(1000)
-def _begun(start: str) -> re.Pattern[str]:
-    return re.compile("".join(_loosely(start)))
 
 
 @lru_cache(1000)
