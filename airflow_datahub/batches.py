@@ -61,7 +61,8 @@ class Refusal:
 
 @dataclass(slots=True)
 class Written:
-    """What became of a batch. inserted + updated + unchanged + deleted + merged + refused = records of the batch."""
+    """What became of a batch: inserted + updated + unchanged + deleted + merged + filtered + refused = records of the
+    batch + made."""
 
     inserted: int = 0
     updated: int = 0
@@ -69,12 +70,17 @@ class Written:
     deleted: int = 0
     merged: int = 0
     """Records folded into another of the same key in this batch."""
+    filtered: int = 0
+    """Records that end here, as wanted."""
+    made: int = 0
+    """Copies, of records that are written more than once."""
     refused: list[Refusal] = field(default_factory=list)
 
     @property
     def total(self) -> int:
         """How many records these counts account for."""
-        return self.inserted + self.updated + self.unchanged + self.deleted + self.merged + len(self.refused)
+        written = self.inserted + self.updated + self.unchanged + self.deleted - self.made
+        return written + self.merged + self.filtered + len(self.refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,15 @@ def airflow_home(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(_expanded(environ.get("AIRFLOW_HOME") or "~/airflow", environ))
 
 
+def spool_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder of what tasks hand to one another; None where none is named and workers may share no disk, or where
+    it is no folder of this machine's."""
+    named = option("spool", environ)
+    if not named:
+        return None if spreading_executors(environ) else airflow_home(environ) / "airflow_datahub_spool"
+    return None if "://" in named else Path(named)
+
+
 def plugins_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Airflow's plugins folder, in which users put adapters of their own; it need not exist."""
     named = _setting("core", "plugins_folder", environ, sensitive=False)

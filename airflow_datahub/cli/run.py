@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +26,15 @@ def run(
     ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="A param of the spec, as name=value.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Start at the beginning of the source again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve at every gate.")] = False,
 ) -> None:
     """Run a pipeline here and now. Connections come from AIRFLOW_CONN_<ID>; the log goes to standard error."""
     from airflow_datahub.cli.console import Console
     from airflow_datahub.cli.specs import one
     from airflow_datahub.contract import Run
-    from airflow_datahub.engine import Outcome, in_time, run_pipeline
-    from airflow_datahub.environment import connection, redis_connection
+    from airflow_datahub.engine import Outcome, in_time
+    from airflow_datahub.engine.whole import run_whole
+    from airflow_datahub.environment import connection, redis_connection, spool_folder
     from airflow_datahub.spec import load
     from airflow_datahub.state.store import Store
 
@@ -43,16 +46,29 @@ def run(
     with stop_on_signals() as stopping:
         of_this_run = Run(
             pipeline=pipeline.id, run_id=run_id, started=started, params=params, connections=connection,
-            redis=redis_connection(), log=log, stopping=stopping,
+            redis=redis_connection(), log=log, stopping=stopping, spool=spool_folder(),
         )  # fmt: skip
 
         def ingest() -> Outcome:
             with Store.open(log=log) as store:
-                return run_pipeline(pipeline, of_this_run, store, full=full, limit=limit)
+                return run_whole(pipeline, of_this_run, store, _approver(yes), full=full, limit=limit)
 
         outcome = in_time(ingest, stopping, log)
     if outcome.skipped:
         log.info(outcome.summary)
+
+
+def _approver(yes: bool) -> Callable[[str], bool]:
+    from airflow_datahub.errors import ConfigurationError
+
+    def approve(message: str) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise ConfigurationError(f"a gate asks {message!r}, and nobody is there to answer: say --yes to approve")
+        return typer.confirm(message)
+
+    return approve
 
 
 def params_of(pipeline: Pipeline, given: list[str]) -> Mapping[str, Any]:

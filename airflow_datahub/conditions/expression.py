@@ -69,14 +69,15 @@ DEEPEST = 64
 """The engine recurses on the stack: a record 10,000 deep ends the process."""
 
 
-def compile_expression(text: str, names: frozenset[str] = frozenset()) -> Evaluate:
-    """Compile a CEL text that sees `record` and `names`. Raises ValueError saying what is wrong with it."""
+def compile_expression(text: str, names: frozenset[str] = frozenset(), *, of_record: bool = True) -> Evaluate:
+    """Compile a CEL text that sees `names`, and where it is `of_record` that as `record`. Raises ValueError saying what
+    is wrong with it."""
     if len(text) > LONGEST_TEXT:
         raise ValueError(f"the CEL text has {len(text):,} characters; at most {LONGEST_TEXT:,} are read")
     program = _compiled(text)
     form = outline(text)
     _refuse_loops(form)
-    _refuse_unknown(program, form, names | {"record"})
+    _refuse_unknown(program, form, names | {"record"} if of_record else names)
     used = tuple(names.intersection(program.variables()))
     reads = "record" in program.variables()
 
@@ -133,7 +134,8 @@ def _refuse_loops(form: Outline) -> None:
 
 def _refuse_unknown(program: Any, form: Outline, names: frozenset[str]) -> None:
     for name in sorted(set(program.variables()) - form.bound - names - TYPES):
-        raise ValueError(f"unknown name {name!r}; a field is record.{name}, known names are {', '.join(sorted(names))}")
+        field = f"a field is record.{name}, " if "record" in names else ""
+        raise ValueError(f"unknown name {name!r}; {field}known names are {', '.join(sorted(names))}")
     for name in program.functions():
         if name.isidentifier() and name not in FUNCTIONS:
             near = difflib.get_close_matches(name, FUNCTIONS, n=1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Asset, Param
+from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule
 
 from airflow_datahub.dag_factory import documentation, notifying
 from airflow_datahub.dag_factory.schedule import BEGINNING, timetable
@@ -55,8 +55,10 @@ def dag_of(pipeline: Pipeline | Builder) -> DAG:
         doc_md=documentation.of_dag(pipeline),
         **notifying.of_dag(pipeline),
     ) as dag:
+        tasks: dict[str, BaseOperator] = {}
         for stage in plan(pipeline).stages:
-            task_of(pipeline, stage)
+            tasks[stage.key] = task_of(pipeline, stage)
+            tasks[stage.key].set_upstream([tasks[key] for key in stage.after])
     return dag
 
 
@@ -67,11 +69,16 @@ def param(schema: Mapping[str, Any]) -> Param:
     return Param(**default, description=schema.get("description"), schema=rest)
 
 
-def task_of(pipeline: Pipeline, stage: Stage) -> StageOperator:
+def task_of(pipeline: Pipeline, stage: Stage) -> BaseOperator:
     """The task of a stage, named after its steps."""
-    return StageOperator(
+    operator: Any = StageOperator
+    if stage.kind == "gate":
+        from airflow_datahub.operators.gate import GateOperator as operator
+    task: BaseOperator = operator(
         task_id=stage.key,
         pipeline=pipeline,
+        stage=None if stage.alone else stage.key,
+        trigger_rule=_rule(stage),
         retries=stage.retries,
         retry_delay=stage.retry_delay,
         retry_exponential_backoff=RETRY_GROWTH,
@@ -82,10 +89,17 @@ def task_of(pipeline: Pipeline, stage: Stage) -> StageOperator:
         doc_md=documentation.of_stage(pipeline, stage.steps),
         **notifying.of_task(pipeline),
     )
+    return task
+
+
+def _rule(stage: Stage) -> TriggerRule:
+    """Where several stages lead to one, one that was skipped has nothing to give, and the others go on."""
+    return TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS if len(stage.after) > 1 else TriggerRule.ALL_SUCCESS
 
 
 def outlets(pipeline: Pipeline, stage: Stage) -> list[Asset]:
-    """What the stage's loads bring up to date."""
-    loads = [step for step in pipeline.steps if isinstance(step, LoadStep) and step.key in stage.steps]
-    named = [asset for step in loads if (asset := step.sink.asset()) is not None]
-    return [asset_of(name, uri) for name, uri in named]
+    """What is up to date once the stage has run: where there are several, once `commit` has."""
+    steps = pipeline.order if stage.kind == "commit" else stage.steps if stage.alone else ()
+    loads = [step for step in pipeline.steps if isinstance(step, LoadStep) and step.key in steps]
+    named = dict(asset for step in loads if (asset := step.sink.asset()) is not None)
+    return [asset_of(name, uri) for name, uri in named.items()]

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from msgspec import Raw
 
+from airflow_datahub.conditions.condition import Form
 from airflow_datahub.contract import Applied, Batch, Code, Function, Opaque, Record, Run, Unreadable, nothing_opaque
 from airflow_datahub.engine.projection import Projection, decoded
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.errors import RejectRecord, RunError, StopRun
 from airflow_datahub.inlining import Loop
-from airflow_datahub.spec import Pipeline, TransformStep
+from airflow_datahub.paths import read_by
+from airflow_datahub.spec import Pipeline, is_on
+from airflow_datahub.spec.step_types import Processing
 from airflow_datahub.state import Counters, Reject
 
 _ONE_EACH = {dict}
@@ -72,6 +76,10 @@ class Chain:
         for step in self.steps:
             flow = step.apply(flow)
         return flow
+
+    def step(self, key: str) -> CompiledStep:
+        """The step of that key."""
+        return next(step for step in self.steps if step.key == key)
 
     def apart(self) -> Chain:
         """The same chain for another thread."""
@@ -167,34 +175,48 @@ def compiled(
 ) -> Chain:
     """The chain of a pipeline's transform steps, with templates rendered from `values`; `ask` asks the sink which
     fields it takes undecoded."""
-    steps = [step for step in pipeline.steps if isinstance(step, TransformStep)]
+    steps = [step for step in pipeline.steps if isinstance(step, Processing)]
     compiled_steps = tuple(_compiled_step(step, run, values) for step in steps)
-    projection = Projection(ask, partial(_carried, [step for step in steps if step.enabled]))
+    projection = Projection(ask, partial(_carried, [step for step in steps if is_on(step, run.params)]))
     return Chain(pipeline.extract.key, pipeline.extract.on_error, compiled_steps, projection)
 
 
-def _carried(steps: Sequence[TransformStep], names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+def _carried(steps: Sequence[Processing], names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """The path behind all steps of what is at `names`; None where one of them may look into it."""
     for step in steps:
         for operator in step.operators:
             before = names
             names = None if names is None or names[0] == _ERRORS else operator.transform.carries(names)
-            if names != before and (operator.on_error or step.on_error) == "flag":
-                return None  # a record that the operator cannot serve goes on with the old name
+            if names != before and ((operator.on_error or step.on_error) == "flag" or operator.condition):
+                return None  # a record that the operator does not serve goes on with the old name
+            if names is not None and operator.condition and _asks_for(operator.condition, names):
+                return None
     return names
 
 
-def _compiled_step(step: TransformStep, run: Run, values: dict[str, Any]) -> CompiledStep:
+def _asks_for(condition: Form, names: tuple[str, ...]) -> bool:
+    fields = condition.fields()
+    return fields is None or read_by(names, *fields)
+
+
+def _compiled_step(step: Processing, run: Run, values: dict[str, Any]) -> CompiledStep:
     operators: list[_Operator] = []
     fresh, shared = Code(fresh=True), Code(fresh=False)
-    for each in step.operators if step.enabled else ():
+    for each in step.operators if is_on(step, run.params) else ():
         transform = rendered(each.transform, values)
-        function = transform.compile(run)
-        operators.append(_Operator(each.name, function, each.on_error or step.on_error))
+        function, holds = transform.compile(run), each.condition.compile() if each.condition else None
+        apply = _where(holds, function) if holds else function
+        operators.append(_Operator(each.name, apply, each.on_error or step.on_error))
         for code in (fresh, shared):
-            if not transform.inline(code):
-                code.call(function)
+            with code.under(f"if {code.constant(holds)}(record)") if holds else nullcontext():
+                if not transform.inline(code):
+                    code.call(function)
     return CompiledStep(step.key, tuple(operators), fresh.loop(), shared.loop())
+
+
+def _where(holds: Callable[[Record], bool], function: Function) -> Function:
+    """The operator for those records of which its `if` holds."""
+    return lambda record: function(record) if holds(record) else record
 
 
 def _attempt(step: str, operator: _Operator, record: Record) -> Applied:

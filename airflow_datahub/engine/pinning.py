@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from airflow_datahub.contract import Run
 from airflow_datahub.errors import ConfigurationError, SpecError
-from airflow_datahub.spec import Pipeline, loads, plan
+from airflow_datahub.spec import Pipeline, loads, plan, shape_of
 from airflow_datahub.state.store import Store
 
 SHORT = 12
@@ -34,7 +34,7 @@ def begun(pipeline: Pipeline, revision: str, run: Run, store: Store) -> Pipeline
     kept = _as_kept(pipeline, revision, run.run_id, store)
     if kept is pipeline:
         return pipeline
-    if _stages(kept) != _stages(pipeline):
+    if shape_of(kept) != shape_of(pipeline):
         raise ConfigurationError(_differ(kept, pipeline, run.run_id))
     run.log.warning("spec_changed_since_the_run_began", runs=kept.revision[:SHORT], file_has=pipeline.revision[:SHORT])
     return kept

@@ -29,7 +29,7 @@ class Progress:
 
     def __init__(self, run: Run, tally: Tally, store: Store):
         self._run, self._tally, self._store, self._log = run, tally, store, run.log
-        self._told = tally.steps
+        self._told = tally.shown
         self._every = progress_interval()
         self._started = self._last = time.monotonic()
         self.before = tally.read
@@ -59,8 +59,8 @@ class Progress:
         """Bring the ledger up to date, and tell who counts along; a load does not fail because its ledger cannot be
         written."""
         with logging_instead(self._log):
-            self._store.save_steps(self._run.pipeline, self._run.run_id, self._tally.steps)
-        now, before = self._tally.steps, self._told
+            self._store.save_steps(self._run.pipeline, self._run.run_id, self._tally.shown, self._tally.places)
+        now, before = self._tally.shown, self._told
         self._run.on_count({key: _gained(counts, before[key]) for key, counts in now.items()})
         self._told = now
 

@@ -7,7 +7,7 @@ renderer turns null into the text `None`, its native mode turns `12345` into a n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +17,7 @@ from airflow_datahub.errors import ConfigurationError
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
 
-    from airflow_datahub.spec import Pipeline
+    from airflow_datahub.spec import AnyStep
 
 A = TypeVar("A", bound=Adapter)
 
@@ -35,15 +35,20 @@ def rendered_texts(adapter: Adapter, values: Mapping[str, Any]) -> dict[str, Any
     return {name: _rendered(name, getattr(adapter, name), values) for name in _templated(type(adapter))}
 
 
-def rendered_fields(pipeline: Pipeline, values: Mapping[str, Any]) -> dict[str, Any]:
+def rendered_fields(steps: Iterable[AnyStep], values: Mapping[str, Any]) -> dict[str, Any]:
     """What a run asks for, as `step.field: value`: shown in Airflow's Rendered tab."""
-    ends = [(step.key, getattr(step, "source", None) or getattr(step, "sink", None)) for step in pipeline.steps]
+    ends = [(step.key, getattr(step, "source", None) or getattr(step, "sink", None)) for step in steps]
     return {
         f"{key}.{name}": value
         for key, adapter in ends
         if adapter is not None
         for name, value in rendered_texts(adapter, values).items()
     }
+
+
+def rendered_text(name: str, text: str, values: Mapping[str, Any]) -> Any:
+    """What a template becomes that stands in the field of that name."""
+    return _rendered(name, text, values)
 
 
 def _templated(adapter: type[Adapter]) -> list[str]:

@@ -11,7 +11,9 @@ from typing import Any
 
 from airflow_datahub.contract import Checkpoint, Run, Sink, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
+from airflow_datahub.engine.handing import Handed, Handing, commit, handing
 from airflow_datahub.engine.keeping import KeptLog
+from airflow_datahub.engine.parts import off, part_of
 from airflow_datahub.engine.pinning import begun
 from airflow_datahub.engine.position import START, Position, told
 from airflow_datahub.engine.progress import Progress, logging_instead
@@ -22,6 +24,8 @@ from airflow_datahub.engine.stage import Assignment, Stage, named
 from airflow_datahub.engine.tally import Tally
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, RunError
 from airflow_datahub.spec import Pipeline, plan, resolve_params
+from airflow_datahub.spec import Stage as Planned
+from airflow_datahub.spool.manifest import Manifest
 from airflow_datahub.state import Counters
 from airflow_datahub.state.store import Store
 
@@ -40,32 +44,47 @@ class Outcome:
     """The last line of the log."""
     skipped: str | None = None
     """Why nothing was done."""
+    manifest: Manifest | None = None
+    """What is handed to the stages behind this one; None where there are none."""
 
 
-def run_pipeline(
-    pipeline: Pipeline,
-    run: Run,
-    store: Store,
-    *,
-    full: bool = False,
-    limit: int | None = None,
-    values: Mapping[str, Any] | None = None,
-) -> Outcome:
-    """Bring everything that is new from the source into the sink; blocks, and only waits for its threads.
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What is to be done of a pipeline, and how."""
 
-    `full` starts at the beginning of the source again, `limit` ends after so many records, `values` are for templates
-    beside params and run_id. Raises the errors of `errors.py`, each with pipeline and step in its text; the ledger
+    stage: str | None = None
+    """The stage that is run; None: the only one."""
+    handed: Handed = field(default_factory=dict)
+    """What the stages before it have handed on."""
+    full: bool = False
+    """Start at the beginning of the source again."""
+    limit: int | None = None
+    """End after so many records."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """For templates, beside params and run_id."""
+
+    def of(self, pipeline: Pipeline) -> Planned:
+        """The stage itself."""
+        planned = plan(pipeline)
+        return planned.stage(self.stage) if self.stage else planned.stages[0]
+
+
+def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()) -> Outcome:
+    """Bring everything that is new through a stage; blocks, and only waits for its threads.
+
+    Raises the errors of `errors.py`, each with pipeline and step in its text; the ledger
     says how the run ended in every case. A later try of a run has the spec of its first one. No secret of a connection
     that the run reads is in its log, its errors or the store.
     """
     revision = store.begin(
         pipeline.id, run.run_id, pipeline.revision, run.trigger, pipeline.text,
-        mask=pipeline.rejects.mask, dag=run.dag, task=run.task,
+        mask=pipeline.rejects.mask, dag=run.dag, task=run.task if task.of(pipeline).alone else None,
     )  # fmt: skip
     log = KeptLog(run.log, store.logs, pipeline.id, run.run_id)
     run = keeping_secrets(replace(run, log=log))
     try:
-        outcome = _run(begun(pipeline, revision, run, store), run, log, store, full, limit, values or {})
+        pipeline = begun(pipeline, revision, run, store)
+        outcome = _run(pipeline, run, log, store, task)
     except BaseException as raised:
         error = masked_error(raised, run.mask)
         stopped = isinstance(error, Interrupted | KeyboardInterrupt | RetryLater)
@@ -76,39 +95,44 @@ def run_pipeline(
         if error is raised:
             raise
         raise error from None
-    store.end(pipeline.id, run.run_id, "skipped" if outcome.skipped else "success")
+    if task.of(pipeline).ends_run:
+        store.end(pipeline.id, run.run_id, "skipped" if outcome.skipped else "success")
     log.flush(last=True)
     return outcome
 
 
-def _run(
-    pipeline: Pipeline, run: Run, log: KeptLog, store: Store, full: bool, limit: int | None, values: Mapping[str, Any]
-) -> Outcome:
-    skipped = plan(pipeline).stages[0].skipped
+def _run(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task) -> Outcome:
+    params = resolve_params(pipeline, run.params)
+    run, stage = replace(run, revision=pipeline.revision, params=params), task.of(pipeline)
+    skipped = off(pipeline, stage, params)
     if skipped:
         summary = f"ingestion skipped: {skipped}"
         log.keep("info", summary)  # the caller shows it
         return Outcome(summary=summary, skipped=skipped)
-    params = resolve_params(pipeline, run.params)
-    run = replace(run, revision=pipeline.revision, params=params, concurrency=pipeline.concurrency)
-    return _run_stage(pipeline, run, log, store, full, limit, {**values, "params": params})
+    if stage.kind == "commit":
+        commit(pipeline, run, store, task.handed)
+        return Outcome(summary="ingestion committed")
+    if stage.alone:
+        return _run_stage(pipeline, run, log, store, task, None)
+    handed = handing(pipeline, stage, task.handed, run, store, full=task.full)
+    return _run_stage(part_of(pipeline, stage), run, log, store, task, handed)
 
 
-def _run_stage(
-    pipeline: Pipeline, run: Run, log: KeptLog, store: Store, full: bool, limit: int | None, values: dict[str, Any]
-) -> Outcome:
-    values["run_id"] = run.run_id
+def _run_stage(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task, handed: Handing | None) -> Outcome:
+    own = handed.values if handed else {}
+    values = {**task.values, **own, "params": run.params, "run_id": run.run_id}
+    run = replace(run, concurrency=pipeline.concurrency)
     with naming(pipeline.id, pipeline.load.key):
         stream = stream_of(pipeline)
         writer = rendered(pipeline.load.sink, values).open(run, stream)
     try:
-        assignment = _assignment(pipeline, run, store, values, stream, writer, full, limit)
+        assignment = _assignment(pipeline, run, store, values, stream, writer, task, handed)
         with naming(pipeline.id, pipeline.extract.key):
             assignment.source.open(assignment.run)
     except BaseException:
         writer.close()
         raise
-    if assignment.checkpoint and not full and _differ(pipeline, run.params):
+    if assignment.checkpoint and not assignment.full and _differ(pipeline, run.params):
         run.log.warning("params_act_from_the_checkpoint_on", hint="--full reads from the start")
     tally, progress = assignment.tally, Progress(assignment.run, assignment.tally, store)
     stage = Stage(assignment)
@@ -118,7 +142,7 @@ def _run_stage(
         with _quiet_collector():
             stage.run(lambda: _watched(progress, None if stage.resumed else stage.total, log))
         with naming(pipeline.id, pipeline.extract.key):
-            tally.judge(at_end=limit is None)
+            tally.judge(at_end=task.limit is None)
         how = "complete"
     except (Interrupted, KeyboardInterrupt):
         how = "interrupted"
@@ -132,7 +156,9 @@ def _run_stage(
         summary = progress.summary(how)
         run.log.info(summary)
         progress.save()
-    return Outcome(tally.read - progress.before, tally.rejected, progress.seconds, tally.steps, summary)
+    manifest = handed.manifest(tally) if handed else None
+    read = tally.read - progress.before
+    return Outcome(read, tally.rejected, progress.seconds, tally.steps, summary, manifest=manifest)
 
 
 def _watched(progress: Progress, total: int | None, log: KeptLog) -> None:
@@ -141,8 +167,8 @@ def _watched(progress: Progress, total: int | None, log: KeptLog) -> None:
 
 
 def _assignment(
-    pipeline: Pipeline, run: Run, store: Store, values: dict[str, Any], stream: Stream, writer: Writer, full: bool,
-    limit: int | None,
+    pipeline: Pipeline, run: Run, store: Store, values: dict[str, Any], stream: Stream, writer: Writer, task: Task,
+    handed: Handing | None,
 ) -> Assignment:  # fmt: skip
     """What the stage is to do, from the position that the sink's checkpoint shows."""
     extract, load = pipeline.extract, pipeline.load
@@ -151,7 +177,7 @@ def _assignment(
     with naming(pipeline.id, extract.key):
         source = rendered(extract.source, values)
         replaces = load.sink.replaces()
-        full = full or (checkpoint is not None and source.renewed(run, checkpoint.cursor))
+        full = task.full or (checkpoint is not None and source.renewed(run, checkpoint.cursor))
         full = full or (replaces and not _under_way(run, writer, checkpoint, extract.source.fingerprint()))
         if full:
             writer.start_over()
@@ -160,13 +186,13 @@ def _assignment(
             _check_target(pipeline, writer, checkpoint)
     rejects = Rejecting(store, stream, run, f"{run.run_id}#{uuid.uuid4().hex[:12]}")
     rejects.settle(checkpoint)
-    tally = Tally(pipeline, run.run_id)
+    tally = Tally(pipeline, run.run_id, handed.before if handed else None)
     tally.continue_from(checkpoint)
     return Assignment(
         run=run, stream=stream, source=source, fingerprint=extract.source.fingerprint(),
         chain=compiled(pipeline, run, values, writer.opaque), load_key=load.key, on_error=load.on_error, writer=writer,
         keeps_checkpoint=load.sink.keeps_checkpoint, checkpoint=checkpoint, tally=tally, rejects=rejects,
-        batch_size=pipeline.batch_size, full=full, limit=limit, replaces=replaces,
+        batch_size=pipeline.batch_size, full=full, limit=task.limit, replaces=replaces,
     )  # fmt: skip
 
 

@@ -376,6 +376,8 @@ def _sink_counters(batch: Batch, written: Written, seconds: float) -> Counters:
         unchanged=written.unchanged,
         deleted=written.deleted,
         merged=written.merged,
+        filtered=written.filtered,
+        made=written.made,
         commits=1,
         seconds=seconds,
     )

@@ -22,9 +22,13 @@ ENOUGH_TO_JUDGE = 1000
 class Tally:
     """Counters by step; written by the committing thread, read by the one that reports."""
 
-    def __init__(self, pipeline: Pipeline, run_id: str):
+    def __init__(self, pipeline: Pipeline, run_id: str, before: tuple[int, int] | None = None):
+        """`before`: records that sources gave to the stages before this one, and their rejects; None: it begins with a
+        source."""
         self._pipeline = pipeline
         self._run_id = run_id
+        self._before = before
+        self._places = {key: place for place, key in enumerate(pipeline.order)}
         self._steps = {step.key: Counters() for step in pipeline.steps}
         self._lock = threading.Lock()
 
@@ -58,6 +62,16 @@ class Tally:
             return dict(self._steps)
 
     @property
+    def shown(self) -> dict[str, Counters]:
+        """By step key, of the steps that the spec has."""
+        return {key: counts for key, counts in self.steps.items() if key in self.places}
+
+    @property
+    def places(self) -> Mapping[str, int]:
+        """Where those steps stand in the spec."""
+        return self._places
+
+    @property
     def read(self) -> int:
         """Records out of the source."""
         return self.steps[self._pipeline.steps[0].key].records_in
@@ -69,11 +83,10 @@ class Tally:
 
     def judge(self, *, at_end: bool) -> None:
         """StopRun when there are more rejects than `rejects.max`, or at the end too few records."""
-        rejected, read = self.rejected, self.read
-        self._judge_rejects(rejected, read, at_end)
-        least = self._pipeline.expect.min_records
-        if at_end and read < least:
-            raise StopRun(f"the source gave {read:,} records, expect.min_records says {least:,}")
+        read, rejected = self._before or (self.read, 0)
+        self._judge_rejects(rejected + self.rejected, read, at_end)
+        if at_end and self._before is None:
+            judge_records(self._pipeline, read)
 
     def _judge_rejects(self, rejected: int, read: int, at_end: bool) -> None:
         most = self._pipeline.rejects.max
@@ -84,6 +97,13 @@ class Tally:
                 f"{rejected:,} of {read:,} records were rejected, rejects.max allows {most}; "
                 f"`airflow-datahub rejects list --pipeline {self._pipeline.id}` shows them with their reasons"
             )
+
+
+def judge_records(pipeline: Pipeline, read: int) -> None:
+    """StopRun when the sources gave too few records."""
+    least = pipeline.expect.min_records
+    if read < least:
+        raise StopRun(f"the source gave {read:,} records, expect.min_records says {least:,}")
 
 
 def _steps(counters: Mapping[str, Any]) -> Mapping[str, Counters]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from airflow_datahub.contract import Batch, Run
-from airflow_datahub.engine.chain import Flow, compiled
-from airflow_datahub.errors import DatahubError
-from airflow_datahub.spec import Pipeline, PipelineTest, resolve_params
+from airflow_datahub.engine.chain import Flow, compiled, set_aside
+from airflow_datahub.engine.parts import Routing
+from airflow_datahub.errors import DatahubError, RejectRecord
+from airflow_datahub.spec import AnyStep, ExtractStep, Pipeline, PipelineTest, RouteStep, is_on, resolve_params
+from airflow_datahub.spec.plan import stops
+from airflow_datahub.spec.step_types import Processing
+from airflow_datahub.state import Counters, Reject
 
 
 @dataclass(frozen=True)
@@ -48,26 +52,82 @@ def _entered(pipeline: Pipeline, test: PipelineTest) -> tuple[dict[str, list[Any
     """What enters each step, and the rejects."""
     params = resolve_params(pipeline, test.params)
     run = Run(pipeline=pipeline.id, run_id="test", started=test.now, params=params)
-    chain = compiled(pipeline, run, {"params": params, "run_id": run.run_id})
-    flow = chain.objects(Batch(list(test.given.get(chain.extract, ()))))
-    entered: dict[str, list[Any]] = {chain.extract: flow.records}
-    for step in chain.steps:
-        flow = _with_given(flow, test.given.get(step.key, ()))
-        entered[step.key] = flow.records
-        flow = step.apply(flow)
-    entered[pipeline.load.key] = [*flow.records, *test.given.get(pipeline.load.key, ())]
-    rejects = [{"step": each.step, "operator": each.operator, "reason": each.reason} for each in flow.rejects]
-    return entered, rejects
+    trial = _Trial(pipeline, test, run)
+    for step in pipeline.steps:
+        trial.pass_(step)
+    rejects = [{"step": each.step, "operator": each.operator, "reason": each.reason} for each in trial.rejects]
+    return trial.entered, rejects
+
+
+class _Trial:
+    """Records on their way through the graph."""
+
+    def __init__(self, pipeline: Pipeline, test: PipelineTest, run: Run):
+        self._pipeline, self._test, self._run = pipeline, test, run
+        self._compiled = compiled(pipeline, run, {"params": run.params, "run_id": run.run_id})
+        self._left: dict[tuple[str, str | None], Flow] = {}
+        """By step, and branch of a route: what has left it."""
+        self.entered: dict[str, list[Any]] = {}
+        self.rejects: list[Reject] = []
+
+    def pass_(self, step: AnyStep) -> None:
+        """Let everything that leads to the step pass it, and what the test lets enter it."""
+        given = list(self._test.given.get(step.key, ()))
+        if isinstance(step, ExtractStep):
+            reader = replace(self._compiled, extract=step.key, on_error=step.on_error)
+            flow = reader.objects(Batch(given))
+            self.rejects += flow.rejects
+        else:
+            flow = _with_given(self._before(step), given)
+        self.entered[step.key] = flow.records
+        self._leave(step, flow)
+
+    def _before(self, step: AnyStep) -> Flow:
+        into = [edge for edge in self._pipeline.edges if edge.target == step.key]
+        together = Flow([], [], [])
+        for edge in into:
+            flow = self._left.get((edge.source, edge.branch), Flow([], [], []))
+            together.records += flow.records
+            together.origins = [*together.origins, *flow.origins]
+            together.positions = [*together.positions, *flow.positions]
+        return together
+
+    def _leave(self, step: AnyStep, flow: Flow) -> None:
+        if stops(step) and not is_on(step, self._run.params):
+            return
+        if isinstance(step, RouteStep):
+            self._route(step, flow)
+            return
+        after = flow
+        if isinstance(step, Processing):
+            after = self._compiled.step(step.key).apply(replace(flow, rejects=[]))
+            self.rejects += after.rejects
+        self._left[step.key, None] = after
+
+    def _route(self, step: RouteStep, flow: Flow) -> None:
+        routing = Routing(step)
+        ways: list[Sequence[str]] = []
+        refused = []
+        for index, record in enumerate(flow.records):
+            try:
+                ways.append(routing.ways(record))
+            except RejectRecord as error:
+                ways.append(())
+                refused.append(Reject(index, step.key, None, error.field, error.reason, record))
+        self.rejects += set_aside(refused, step.on_error, Counters())
+        for branch in step.ways:
+            self._left[step.key, branch] = _only(flow, [index for index, way in enumerate(ways) if branch in way])
+
+
+def _only(flow: Flow, indices: Sequence[int]) -> Flow:
+    origins, positions = ([each[index] for index in indices] for each in (flow.origins, flow.positions))
+    return Flow([flow.records[index] for index in indices], origins, positions)
 
 
 def _with_given(flow: Flow, records: Sequence[Any]) -> Flow:
     """The flow before a step, with the records that the test lets enter it."""
-    if not records:
-        return flow
     nowhere = [-1] * len(records)
-    return Flow(
-        [*flow.records, *records], [*flow.origins, *records], [*flow.positions, *nowhere], flow.rejects, flow.counters
-    )
+    return Flow([*flow.records, *records], [*flow.origins, *records], [*flow.positions, *nowhere])
 
 
 def _as_wanted(rejects: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:

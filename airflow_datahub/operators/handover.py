@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_datahub.contract import Connection, Counted, Log, Run, Trigger, UndefinedConnection
-from airflow_datahub.environment import SECTION, airflow_home, option, redis_connection, spreading_executors
+from airflow_datahub.environment import SECTION, option, redis_connection, spool_folder
 from airflow_datahub.masking import Mask, forms
 from airflow_datahub.spec import Pipeline, resolve_params
 
@@ -93,10 +93,8 @@ def under_way(context: Mapping[str, Any]) -> bool:
 def spool_root() -> Path | None:
     """The folder of what tasks hand to one another; None where none is named and workers may share no disk."""
     named = option("spool")
-    if not named:
-        return None if spreading_executors() else airflow_home() / "airflow_datahub_spool"
-    if "://" not in named:
-        return Path(named)
+    if not named or "://" not in named:
+        return spool_folder()
     from airflow.sdk import ObjectStoragePath
 
     return cast("Path", ObjectStoragePath(named))

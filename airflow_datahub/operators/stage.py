@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import (
 
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, SpecError, StopRun
 from airflow_datahub.operators.handover import open_store, run_of, template_values, under_way
+from airflow_datahub.spec import plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from airflow_datahub.engine import Outcome
     from airflow_datahub.operators.metrics import Meter
-    from airflow_datahub.spec import Pipeline
+    from airflow_datahub.spec import AnyStep, Pipeline
+    from airflow_datahub.spool.manifest import Manifest
 
 LONGEST_WAIT = timedelta(hours=24)
 """How long the tries of one task may be put off together before it fails."""
@@ -51,9 +53,10 @@ class StageOperator(BaseOperator):
     _asked: tuple[Pipeline, dict[str, Any]] | None = None
     """What the run began with and the values of its templates, once they are known."""
 
-    def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
+    def __init__(self, *, pipeline: Pipeline, stage: str | None = None, **kwargs: Any):
+        """`stage`: the key of the one that it runs; None: the only one."""
         super().__init__(**kwargs)
-        self.pipeline = pipeline
+        self.pipeline, self.stage = pipeline, stage
         self.templated: dict[str, Any] = {}
 
     @cached_property
@@ -77,7 +80,8 @@ class StageOperator(BaseOperator):
             with open_store(self.log) as store:
                 pipeline = pinned(self.pipeline, context["dag_run"].run_id, store)
             values = template_values(self.pipeline, pipeline, dict(context))
-            self.templated, self._asked = rendered_fields(pipeline, values), (pipeline, values)
+            self.templated = rendered_fields(self._steps(pipeline), values)
+            self._asked = (pipeline, values)
             self.meter  # noqa: B018 - named now: a partition's own name would be one more value of a metric's tag
         except (SpecError, ConfigurationError) as error:
             raise AirflowFailException(f"pipeline {self.pipeline.id!r}: {error}") from error
@@ -87,19 +91,29 @@ class StageOperator(BaseOperator):
         outcome = self._run(dict(context))
         if outcome.skipped is not None:
             raise AirflowSkipException(outcome.skipped)
-        return {"records": outcome.records, "rejected": outcome.rejected, "seconds": round(outcome.seconds, 3)}
+        counted = {"records": outcome.records, "rejected": outcome.rejected, "seconds": round(outcome.seconds, 3)}
+        return {**(outcome.manifest.as_json() if outcome.manifest else {}), **counted}
 
     def get_openlineage_facets_on_start(self) -> Any:
         """Airflow's OpenLineage provider asks for it, in a process of its own."""
         from airflow_datahub.operators import lineage
 
-        return lineage.on_start(*(self._asked or (self.pipeline, {})), self.log)
+        return lineage.on_start(*self._part(), self.log)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """The same at the end of a try, however it ended."""
         from airflow_datahub.operators import lineage
 
-        return lineage.on_complete(*(self._asked or (self.pipeline, {})), self.meter.totals, self.log)
+        return lineage.on_complete(*self._part(), self.meter.totals, self.log)
+
+    def _part(self) -> tuple[Pipeline, dict[str, Any]]:
+        """What this task runs, and the values of its templates."""
+        from airflow_datahub.engine.parts import part_of
+
+        pipeline, values = self._asked or (self.pipeline, {})
+        if self.stage is None:
+            return pipeline, values
+        return part_of(pipeline, plan(pipeline).stage(self.stage)), {"inputs": [], "spool": {}, **values}
 
     def on_kill(self) -> None:
         """Airflow's SIGTERM, five seconds before it kills: tell the engine to leave."""
@@ -120,11 +134,24 @@ class StageOperator(BaseOperator):
             raise self._stopped(error, context) from error
 
     def _ingest(self, context: Mapping[str, Any]) -> Outcome:
-        from airflow_datahub.engine import run_pipeline
+        from airflow_datahub.engine import Task, run_pipeline
 
         run = run_of(self.pipeline, context, self.log, self.stopping, self.meter.add)
+        task = Task(stage=self.stage, handed=self._handed(context))
         with open_store(self.log) as store:
-            return run_pipeline(self.pipeline, run, store)
+            return run_pipeline(self.pipeline, run, store, task)
+
+    def _handed(self, context: Mapping[str, Any]) -> dict[str, Manifest]:
+        """What the stages before this one returned; `commit` is told of all."""
+        from airflow_datahub.spool.manifest import Manifest
+
+        stages = plan(self.pipeline).read_by(self.stage) if self.stage else ()
+        given = {key: Manifest.of(context["ti"].xcom_pull(task_ids=key)) for key in stages}
+        return {key: manifest for key, manifest in given.items() if manifest}
+
+    def _steps(self, pipeline: Pipeline) -> list[AnyStep]:
+        keys = plan(pipeline).stage(self.stage).steps if self.stage else pipeline.order
+        return [step for step in pipeline.steps if step.key in keys]
 
     def _stopped(self, error: Interrupted, context: Mapping[str, Any]) -> AirflowException:
         """What a deployment stopped goes on by itself, without using up a try; what a person ended stays so.

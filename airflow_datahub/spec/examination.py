@@ -8,26 +8,30 @@ from typing import Any
 from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.fields import check_fields
 from airflow_datahub.spec.findings import Findings, shown
-from airflow_datahub.spec.models import AnyStep, Definition, LoadStep, TransformStep
+from airflow_datahub.spec.models import Definition, Edge
 from airflow_datahub.spec.notices import check_notify
 from airflow_datahub.spec.parameters import mistake_in
+from airflow_datahub.spec.plan import stages_of
+from airflow_datahub.spec.step_types import AnyStep, LoadStep
 from airflow_datahub.spec.words import near
 
 LONGEST_TASK_ID = 250
 """Characters that Airflow allows."""
 
 
-def check_steps(steps: Sequence[AnyStep], root: Node, findings: Findings) -> None:
+def check_steps(steps: Sequence[AnyStep], edges: Sequence[Edge], root: Node, findings: Findings) -> None:
     """Note what keeps steps that are each right from running in one task."""
     nodes = {str(node.value.get("key")): node for node in _mappings(root.children.get("steps"))}
-    pools = [(step.key, step.pool) for step in steps if step.pool]
-    for key, pool in pools[1:]:
-        if pool != pools[0][1]:
-            message = f"'pool' is {pool!r} here and {pools[0][1]!r} in step {pools[0][0]!r}; they run in one task"
-            findings.at(nodes[key].children["pool"], message)
-    if len("-".join(step.key for step in steps)) > LONGEST_TASK_ID:
-        message = f"the keys joined name the task, and are longer than {LONGEST_TASK_ID} characters; shorten them"
-        findings.at(root.children["steps"], message)
+    by_key = {step.key: step for step in steps}
+    for keys in stages_of(steps, [edge for edge in edges if {edge.source, edge.target} <= by_key.keys()]):
+        pools = [(key, pool) for key in keys if (pool := by_key[key].pool)]
+        for key, pool in pools[1:]:
+            if pool != pools[0][1]:
+                message = f"'pool' is {pool!r} here and {pools[0][1]!r} in step {pools[0][0]!r}; they run in one task"
+                findings.at(nodes[key].children["pool"], message)
+        if len("-".join(keys)) > LONGEST_TASK_ID:
+            message = f"the keys joined name the task, and are longer than {LONGEST_TASK_ID} characters; shorten them"
+            findings.at(nodes[keys[0]], message)
 
 
 def check_settings(
@@ -98,7 +102,7 @@ def _check_reject(reject: Node, keys: set[str], steps: Mapping[str, AnyStep], fi
         findings.at(key, f"no step {shown(key.raw)}{near(key.value, keys)}")
     elif operator and operator.value is not None and key.value in steps:
         step = steps[key.value]
-        known = [each.name for each in step.operators] if isinstance(step, TransformStep) else []
+        known = [each.name for each in getattr(step, "operators", ())]
         if operator.value not in known:
             message = f"step {step.key!r} has no operator {shown(operator.raw)}{near(str(operator.value), known)}"
             findings.at(operator, message)

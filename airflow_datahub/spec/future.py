@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-LINEAR = "this version runs linear pipelines, started by schedule or by hand"
+NOW = "this version starts pipelines by schedule or by hand, and ends them with load steps"
 
 WORDS: dict[str, dict[str, tuple[Any, str]]] = {
     "pipeline": {
         "catchup": (False, "runs of the past are not made up for"),
         "intervals": (False, "sources are read by cursor"),
-        "triggers": ([], LINEAR),
+        "triggers": ([], NOW),
         "lock": (None, "nothing is locked outside the sink"),
         "hooks": ({}, "no code is called around steps"),
     },
@@ -21,17 +21,13 @@ WORDS: dict[str, dict[str, tuple[Any, str]]] = {
         "keep": (None, "rejects are kept until they are deleted"),
     },
     "step": {
-        "when": (None, "use `enabled`"),
-        "stage": ("auto", "all steps run in one task"),
         "partition": (None, "a source is read as one stream"),
     },
-    "operator": {"if": (None, "every operator serves every record")},
-    "edge": {"branch": (None, LINEAR)},
     "test": {"answers": ({}, "there are no lookups")},
 }
 """By place: word, the value that changes nothing, and what holds instead."""
 
-STEP_TYPES = ("validate", "enrich", "route", "merge", "gate", "export", "feed", "sink")
+STEP_TYPES = ("export", "feed", "sink")
 
 ADAPTERS: dict[str, str] = {
     "sources": """http_api graphql web git s3 gcs gdrive file sftp ftp sql cdc rabbitmq sqs redis_stream webhook inline
@@ -50,7 +46,7 @@ ADAPTERS: dict[str, str] = {
 }
 
 
-def not_yet(what: str, instead: str = LINEAR) -> str:
+def not_yet(what: str, instead: str = NOW) -> str:
     """The text for something that the grammar has and this version does not."""
     return f"{what} does not yet act: {instead}"
 

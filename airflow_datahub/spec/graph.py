@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.findings import Findings
-from airflow_datahub.spec.future import LINEAR, not_yet
 from airflow_datahub.spec.models import Edge
+from airflow_datahub.spec.step_types import AnyStep, Join, MergeStep, RouteStep
 from airflow_datahub.spec.words import near
+
+BEGINNINGS = ("extract",)
+ENDS = ("load",)
+"""Types of steps that nothing leads into, and that nothing leads out of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,7 @@ class Place:
 
     key: str
     type: str
+    """Empty where there is no such type."""
     node: Node
 
 
@@ -25,139 +32,206 @@ class Place:
 class Line:
     """An edge and where it stands."""
 
-    source: str
-    target: str
+    edge: Edge
     node: Node
+
+    @property
+    def source(self) -> str:
+        """Key of the step that records leave."""
+        return self.edge.source
+
+    @property
+    def target(self) -> str:
+        """Key of the step that they enter."""
+        return self.edge.target
+
+    def at(self, word: str) -> Node:
+        """Where a word of the edge stands; the edge itself where it is not written."""
+        return self.node.children.get(word, self.node)
+
+
+class Graph:
+    """The steps and the usable edges between them."""
+
+    def __init__(self, places: Sequence[Place], lines: Sequence[Line]):
+        self.places = {place.key: place for place in places}
+        self.lines = lines
+        self.into: dict[str, list[Line]] = {key: [] for key in self.places}
+        self.out_of: dict[str, list[Line]] = {key: [] for key in self.places}
+        for line in lines:
+            self.into[line.target].append(line)
+            self.out_of[line.source].append(line)
+
+    def order(self) -> list[str]:
+        """The keys so that every edge leads on; of steps that could come next, the one that stands first. Those on a
+        circle, and behind one, are missing."""
+        index = {key: number for number, key in enumerate(self.places)}
+        missing = {key: len(lines) for key, lines in self.into.items()}
+        ready = [index[key] for key, count in missing.items() if not count]
+        keys, found = list(self.places), []
+        while ready:
+            found.append(keys[heapq.heappop(ready)])
+            for line in self.out_of[found[-1]]:
+                missing[line.target] -= 1
+                if not missing[line.target]:
+                    heapq.heappush(ready, index[line.target])
+        return found
 
 
 def in_order(
-    steps: Sequence[Place], edges: Sequence[tuple[Edge | None, Node]] | None, findings: Findings
-) -> list[Place] | None:
-    """The steps in running order; None where the edges do not give one, and problems are noted.
+    places: Sequence[Place],
+    steps: Mapping[str, AnyStep],
+    edges: Sequence[tuple[Edge | None, Node]] | None,
+    root: Node,
+    findings: Findings,
+) -> tuple[list[str], list[Edge]]:
+    """The keys in running order, and all edges; problems are noted. `steps` are those that are right by themselves.
 
-    An edge that is None could not be read, which is noted already."""
+    Without edges the steps follow one another. An edge that is None could not be read, which is noted already."""
     if edges is None:
-        return list(steps)
-    before = len(findings.problems)
-    lines = _usable(steps, edges, findings)
-    _no_forks(lines, findings)
-    order = _along(steps, lines)
-    _cycles(steps, lines, findings)
-    known = {step.key for step in steps}
-    complete = all(edge and {edge.source, edge.target} <= known for edge, _ in edges)
-    if complete:  # else the broken edge is what is missing
-        _unreached(steps, lines, order, findings)
-    return order if complete and len(findings.problems) == before else None
+        return _one_after_another(places, root, findings)
+    graph = Graph(places, _usable(places, edges, findings))
+    _check_branches(graph, steps, findings)
+    _check_ends(graph, findings)
+    _check_merges(graph, steps, findings)
+    _cycles(graph, findings)
+    if all(edge and {edge.source, edge.target} <= graph.places.keys() for edge, _ in edges):
+        _unconnected(graph, findings)  # else the broken edge is what is missing
+    _check_complete(places, root, findings)
+    return graph.order(), [line.edge for line in graph.lines]
 
 
-def _usable(steps: Sequence[Place], edges: Sequence[tuple[Edge | None, Node]], findings: Findings) -> list[Line]:
+def _one_after_another(places: Sequence[Place], root: Node, findings: Findings) -> tuple[list[str], list[Edge]]:
+    for index, place in enumerate(places):
+        at = place.node.children.get("type", place.node)
+        if place.type in ("route", "merge"):
+            findings.at(at, f"a {place.type} step wants `edges`, which say what leads where")
+        elif place.type in BEGINNINGS and index:
+            begun = places[0].type in BEGINNINGS
+            second = f"a second {place.type} step wants `edges`, which say what leads where"
+            findings.at(at, second if begun else f"put the {place.type} step first")
+        elif place.type in ENDS and index < len(places) - 1:
+            findings.at(at, f"nothing can follow a {place.type} step: put it last, or say by `edges` what leads where")
+    _check_complete(places, root, findings)
+    return [place.key for place in places], [
+        Edge.model_construct(source=one.key, target=other.key, branch=None) for one, other in pairwise(places)
+    ]
+
+
+def _check_complete(places: Sequence[Place], root: Node, findings: Findings) -> None:
+    types = {place.type for place in places}
+    for needed, what in ((BEGINNINGS, "begins with an extract step"), (ENDS, "ends with a load step")):
+        if not types & {*needed, ""}:
+            findings.at(root, f"a pipeline {what}, and there is none")
+
+
+def _usable(places: Sequence[Place], edges: Sequence[tuple[Edge | None, Node]], findings: Findings) -> list[Line]:
     """The edges between two different known steps, each once."""
-    keys = {step.key for step in steps}
-    lines: dict[tuple[str, str], Line] = {}
+    keys = {place.key for place in places}
+    lines: dict[tuple[str, str, str | None], Line] = {}
     for edge, node in edges:
         if edge is None:
             continue
         unknown = [(word, key) for word, key in (("from", edge.source), ("to", edge.target)) if key not in keys]
         for word, key in unknown:
             findings.at(node.children[word], f"no step {key[:80]!r}{near(key, keys)}")
-        if unknown:
-            continue
+        way = (edge.source, edge.target, edge.branch)
         if edge.source == edge.target:
             findings.at(node, f"step {edge.source!r} cannot follow itself")
-        elif (edge.source, edge.target) in lines:
+        elif way in lines:
             findings.at(node, f"the edge from {edge.source!r} to {edge.target!r} is given twice")
-        else:
-            lines[edge.source, edge.target] = Line(edge.source, edge.target, node)
+        elif not unknown:
+            lines[way] = Line(edge, node)
     return list(lines.values())
 
 
-def _no_forks(lines: Sequence[Line], findings: Findings) -> None:
-    left: set[str] = set()
-    entered: set[str] = set()
-    for line in lines:
-        if line.source in left:
-            findings.at(line.node.children["from"], not_yet(f"a second edge out of {line.source!r}"))
-        if line.target in entered:
-            findings.at(line.node.children["to"], not_yet(f"a second edge into {line.target!r}"))
-        left.add(line.source)
-        entered.add(line.target)
+def _check_branches(graph: Graph, steps: Mapping[str, AnyStep], findings: Findings) -> None:
+    for line in graph.lines:
+        place, step = graph.places[line.source], steps.get(line.source)
+        if place.type and place.type != "route" and line.edge.branch:
+            findings.at(line.at("branch"), f"{line.source!r} is no route, so nothing leaves it by a branch")
+        elif isinstance(step, RouteStep) and not line.edge.branch:
+            findings.at(line.node, f"which branch? {line.source!r} is a route with {', '.join(step.ways)}")
+        elif isinstance(step, RouteStep) and line.edge.branch not in step.ways:
+            name = str(line.edge.branch)
+            findings.at(line.at("branch"), f"{line.source!r} has no branch {name!r}{near(name, step.ways)}")
+    for step in steps.values():
+        if isinstance(step, RouteStep):
+            _unused_branches(graph, step, findings)
 
 
-def _along(steps: Sequence[Place], lines: Sequence[Line]) -> list[Place]:
-    """The steps as the edges connect them, from a step that no edge enters, an extract step if there is one."""
-    entered = {line.target for line in lines}
-    following = _following(lines)
-    roots = [step for step in steps if step.key not in entered]
-    if not roots:
-        return []
-    begin = min(roots, key=lambda step: (step.type != "extract", step.key not in following))
-    places = {step.key: step for step in steps}
-    return [places[key] for key in _reach(begin.key, following)]
+def _unused_branches(graph: Graph, step: RouteStep, findings: Findings) -> None:
+    node = graph.places[step.key].node
+    used = {line.edge.branch for line in graph.out_of[step.key]}
+    for name in step.ways:
+        if name not in used:
+            at, key = (node.children["branches"], name) if name in step.branches else (node, "default")
+            findings.at_key(at, key, f"no edge takes the branch {name!r} of {step.key!r}")
 
 
-def _unreached(steps: Sequence[Place], lines: Sequence[Line], order: Sequence[Place], findings: Findings) -> None:
-    seen = {line.target for line in lines} | {step.key for step in order}
-    for step in steps:
-        if order and step.key not in seen:
-            findings.at_key(step.node, "key", f"no edge leads from {order[0].key!r} to {step.key!r}")
+def _check_ends(graph: Graph, findings: Findings) -> None:
+    for line in graph.lines:
+        before, after = graph.places[line.source], graph.places[line.target]
+        if before.type in ENDS:
+            findings.at(line.at("from"), f"nothing can follow {before.key!r}, a {before.type} step")
+        if after.type in BEGINNINGS:
+            findings.at(line.at("to"), f"nothing can lead into {after.key!r}, an {after.type} step")
 
 
-def _following(lines: Sequence[Line]) -> dict[str, list[Line]]:
-    following: dict[str, list[Line]] = {}
-    for line in lines:
-        following.setdefault(line.source, []).append(line)
-    return following
+def _check_merges(graph: Graph, steps: Mapping[str, AnyStep], findings: Findings) -> None:
+    for key, place in graph.places.items():
+        into, step = graph.into[key], steps.get(key)
+        if place.type and place.type != "merge":
+            for line in into[1:]:
+                findings.at(line.at("to"), f"a second edge into {key!r}: only a merge step takes several")
+        elif place.type and len(into) < 2:
+            findings.at_key(place.node, "key", f"{key!r} has {len(into)} edge(s) into it; a merge wants two or more")
+        elif isinstance(step, MergeStep) and step.join:
+            _check_sides(place.node.children["join"], step.join, [line.source for line in into], findings)
 
 
-def _reach(begin: str, following: dict[str, list[Line]]) -> dict[str, None]:
-    reached: dict[str, None] = {}
-    waiting = [begin]
-    while waiting:
-        key = waiting.pop()
-        if key not in reached:
-            reached[key] = None
-            waiting += [line.target for line in following.get(key, ())]
-    return reached
+def _check_sides(node: Node, join: Join, sources: Sequence[str], findings: Findings) -> None:
+    for word, key in (("left", join.left), ("right", join.right)):
+        if key not in sources:
+            findings.at(node.children[word], f"no edge leads here from {key!r}{near(key, sources)}")
+    if join.left == join.right or len(sources) > 2:
+        findings.at(node, "a join takes two edges, from two steps; put a transform step behind a route's branch")
 
 
-def _cycles(steps: Sequence[Place], lines: Sequence[Line], findings: Findings) -> None:
+def _unconnected(graph: Graph, findings: Findings) -> None:
+    for key, place in graph.places.items():
+        if place.type and place.type not in BEGINNINGS and not graph.into[key]:
+            findings.at_key(place.node, "key", f"no edge leads to {key!r}")
+        if place.type and place.type not in ENDS and not graph.out_of[key]:
+            findings.at_key(place.node, "key", f"no edge leads on from {key!r}")
+
+
+def _cycles(graph: Graph, findings: Findings) -> None:
     """Note each edge that closes a circle; depth first, with a stack of its own."""
-    following = _following(lines)
     done: set[str] = set()
-    for step in steps:
-        trail: dict[str, None] = {}
-        waiting: list[Line | str] = [step.key] if step.key not in done else []
-        while waiting:
-            item = waiting.pop()
-            if isinstance(item, Line):
-                if item.target in trail:
-                    findings.at(item.node, f"the edges go round in a circle: {_circle(list(trail), item.target)}")
-                elif item.target not in done:
-                    waiting.append(item.target)
-            elif item in trail:
-                del trail[item]
-            elif item not in done:
-                done.add(item)
-                trail[item] = None
-                waiting += [item, *following.get(item, ())]
+    for key in graph.places:
+        if key not in done:
+            for line, trail in _closing(key, graph, done):
+                findings.at(line.node, f"the edges go round in a circle: {_circle(trail, line.target)}")
+
+
+def _closing(begin: str, graph: Graph, done: set[str]) -> Iterator[tuple[Line, list[str]]]:
+    trail: dict[str, None] = {}
+    waiting: list[Line | str] = [begin]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Line):
+            if item.target in trail:
+                yield item, list(trail)
+            elif item.target not in done:
+                waiting.append(item.target)
+        elif item in trail:
+            del trail[item]
+        elif item not in done:
+            done.add(item)
+            trail[item] = None
+            waiting += [item, *graph.out_of[item]]
 
 
 def _circle(trail: list[str], key: str) -> str:
     return " > ".join([*trail[trail.index(key) :], key])[:200]
-
-
-def check_line(steps: Sequence[Place], node: Node, findings: Findings) -> None:
-    """Note what keeps the steps, in running order, from being: one extract, transforms, one load."""
-    for index, step in enumerate(steps):
-        at = step.node.children.get("type", step.node)
-        if step.type == "extract" and index:
-            first = steps[0].type == "extract"
-            findings.at(at, not_yet("a second extract step") if first else "an extract step must be the first one")
-        if step.type == "load" and index < len(steps) - 1:
-            last = steps[-1].type == "load"
-            findings.at(at, not_yet("a second load step") if last else "nothing can follow a load step; put it last")
-    types = [step.type for step in steps]
-    if "extract" not in types:
-        findings.at(node, "a pipeline begins with an extract step, and there is none")
-    if "load" not in types:
-        findings.at(node, f"a pipeline ends with a load step, and there is none ({LINEAR})")

@@ -15,9 +15,10 @@ from airflow_datahub.spec.document import LARGEST_FILE, Node, read
 from airflow_datahub.spec.examination import check_settings, check_steps, check_tests
 from airflow_datahub.spec.fields import is_template
 from airflow_datahub.spec.findings import Findings
-from airflow_datahub.spec.graph import Place, check_line, in_order
-from airflow_datahub.spec.models import IDENTITY, AnyStep, Definition, Edge, Pipeline
+from airflow_datahub.spec.graph import Place, in_order
+from airflow_datahub.spec.models import IDENTITY, Definition, Edge, Pipeline
 from airflow_datahub.spec.parameters import read_params
+from airflow_datahub.spec.step_types import AnyStep
 from airflow_datahub.spec.steps import read_step
 
 
@@ -80,6 +81,7 @@ class _Loading:
         self._id = identity
         self._templated = templated
         self._params: dict[str, dict[str, Any]] = {}
+        self._edges: list[Edge] = []
 
     def pipeline(self, text: str, file: Path | str) -> Pipeline | None:
         """The pipeline, or None with the problems noted."""
@@ -87,7 +89,7 @@ class _Loading:
         definition = self._definition(words)
         steps = self._steps("steps" in words)
         check_tests(self._root.children.get("tests"), self._keys(), steps, self._params, self._findings)
-        check_steps(steps, self._root, self._findings)
+        check_steps(steps, self._edges, self._root, self._findings)
         if definition:
             check_settings(definition, steps, self._root, self._templated, self._findings)
         if definition is None or self._findings.problems:
@@ -95,8 +97,9 @@ class _Loading:
         values = {name: getattr(definition, name) for name in Definition.model_fields}
         revision = _revision(self._root.raw, definition.id)
         return Pipeline.model_construct(
-            **values, steps=tuple(steps), text=text, spans=self._spans(), file=file, revision=revision
-        )
+            **values, steps=tuple(steps), edges=tuple(self._edges), order=tuple(step.key for step in steps),
+            text=text, spans=self._spans(), file=file, revision=revision,
+        )  # fmt: skip
 
     def _spans(self) -> dict[str, tuple[int, int, int]]:
         steps = self._root.children["steps"].children.values()
@@ -148,12 +151,12 @@ class _Loading:
         steps = [read_step(child, self._params, self._templated, self._findings) for child in node.children.values()]
         places = [place for place, _ in steps if place]
         self._check_keys(places)
-        edges = self._edges()
-        order = in_order(places, edges, self._findings) if len(places) == len(steps) else None
-        if order and all(place.type for place in order):
-            check_line(order, node, self._findings)
         by_key = {step.key: step for _, step in steps if step}
-        return [by_key[place.key] for place in order or places if place.key in by_key]
+        edges = self._given_edges()
+        if len(places) < len(steps):  # what has no key has no place
+            return list(by_key.values())
+        order, self._edges = in_order(places, by_key, edges, node, self._findings)
+        return [by_key[key] for key in dict.fromkeys((*order, *by_key)) if key in by_key]
 
     def _keys(self) -> set[str]:
         """The keys of all steps, also of those that are wrong."""
@@ -170,7 +173,7 @@ class _Loading:
                 self._findings.at(place.node.children["key"], message)
             first.setdefault(place.key, place)
 
-    def _edges(self) -> list[tuple[Edge | None, Node]] | None:
+    def _given_edges(self) -> list[tuple[Edge | None, Node]] | None:
         node = self._root.children.get("edges")
         if node is None or node.value is None:
             return None
@@ -180,8 +183,7 @@ class _Loading:
         return [(self._edge(child), child) for child in node.children.values()]
 
     def _edge(self, node: Node) -> Edge | None:
-        words = self._findings.present("edge", node) if isinstance(node.value, dict) else node.value
-        return self._findings.validated(Edge, node, words, "edges")
+        return self._findings.validated(Edge, node, node.value, "edges")
 
 
 def _revision(raw: Any, identity: str) -> str:

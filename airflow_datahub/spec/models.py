@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from airflow_datahub.contract import Record, Sink, Source, Transform
+from airflow_datahub.contract import Record
 from airflow_datahub.paths import FieldPath
 from airflow_datahub.quantities import Duration, SomeTime, wanted
 from airflow_datahub.spec.notices import Notify
+from airflow_datahub.spec.step_types import AnyStep, ExtractStep, LoadStep, Word
 from airflow_datahub.spec.words import (
     Count,
     Cron,
@@ -21,7 +22,6 @@ from airflow_datahub.spec.words import (
     Key,
     Moment,
     Name,
-    OnError,
     Positive,
     ShareOrCount,
     TimeZone,
@@ -29,14 +29,6 @@ from airflow_datahub.spec.words import (
 
 IDENTITY = "[A-Za-z0-9_-]{1,200}"
 """What an id may be, so that Airflow takes it as the name of a DAG."""
-
-
-class Word(BaseModel):
-    """A mapping of the grammar."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True, defer_build=True
-    )
 
 
 class Every(Word):
@@ -81,112 +73,6 @@ class Throughput(Word):
     one after another."""
 
 
-class FetchThroughput(Word):
-    """How much at once a source asks for."""
-
-    concurrency: Annotated[Positive, Field(le=100)]
-    """Requests at once at most."""
-
-
-class LoadThroughput(Word):
-    """How much at once a sink writes."""
-
-    batch_size: Positive
-    """Records of a transaction at the start."""
-
-
-class Step(Word):
-    """What every step has. The settings that are None here are the pipeline's."""
-
-    key: Key
-    """The step's name, unique in the pipeline."""
-
-    enabled: bool = True
-    """false: a transform passes records on untouched; a pipeline whose extract or load is off does nothing."""
-
-    on_error: OnError = "reject"
-    """What becomes of a record that this step cannot serve."""
-
-    retries: Count | None = None
-    """Tries after the first one."""
-
-    retry_delay: Duration | None = None
-    """Wait before the second try; it grows from there."""
-
-    timeout: SomeTime | None = None
-    """A try that takes longer is ended."""
-
-    pool: Name | None = None
-    """The Airflow pool that the task takes a slot of."""
-
-    priority: Positive | None = None
-    """Of two waiting tasks the one of higher priority starts first."""
-
-
-class ExtractStep(Step):
-    """A source brings records in."""
-
-    type: Literal["extract"] = "extract"
-    """What the step does."""
-
-    on_error: Literal["reject", "drop", "stop"] = "reject"
-    """What becomes of a record that the source could not read."""
-
-    adapter: Name
-    """Name of the source, or an import path `package.module:Class`."""
-
-    throughput: FetchThroughput | None = None
-    """How much at once, where it is not what the pipeline says."""
-
-    source: Source = Field(alias="config")
-    """The source's own fields."""
-
-
-class Operator(Word):
-    """One operator of a transform step, with its fields."""
-
-    name: str
-    """The word in the YAML."""
-
-    transform: Transform
-    """The operator itself."""
-
-    on_error: OnError | None = None
-    """What becomes of a record that it cannot serve; None: what the step says."""
-
-
-class TransformStep(Step):
-    """Operators change records, one after the other."""
-
-    type: Literal["transform"] = "transform"
-    """What the step does."""
-
-    operators: tuple[Operator, ...]
-    """The operators, in order."""
-
-
-class LoadStep(Step):
-    """A sink takes records into a system of record."""
-
-    type: Literal["load"] = "load"
-    """What the step does."""
-
-    on_error: Literal["reject", "drop", "stop"] = "reject"
-    """What becomes of a record that the sink refuses."""
-
-    adapter: Name
-    """Name of the sink, or an import path `package.module:Class`."""
-
-    throughput: LoadThroughput | None = None
-    """How much at once, where it is not what the pipeline says."""
-
-    sink: Sink = Field(alias="config")
-    """The sink's own fields."""
-
-
-AnyStep = ExtractStep | TransformStep | LoadStep
-
-
 class Edge(Word):
     """One connection between two steps."""
 
@@ -195,6 +81,9 @@ class Edge(Word):
 
     target: Name = Field(alias="to")
     """Key of the step that they enter."""
+
+    branch: Key | None = None
+    """Which of a route's branches; for edges out of a route."""
 
 
 class ExpectedReject(Word):
@@ -216,7 +105,7 @@ class PipelineTest(Word):
     name: Name
     """What the test shows."""
 
-    params: dict[str, Any] = {}
+    params: Mapping[str, Any] = {}
     """Params of the run; the others have their defaults."""
 
     now: Instant = datetime(2024, 1, 15, tzinfo=UTC)
@@ -225,7 +114,7 @@ class PipelineTest(Word):
     given: dict[str, tuple[Record, ...]]
     """By step: the records that leave an extract step, or enter another one."""
 
-    expect: dict[str, tuple[Record, ...]] = {}
+    expect: Mapping[str, tuple[Record, ...]] = {}
     """By step: all records that enter it, whole and in order."""
 
     rejects: tuple[ExpectedReject, ...] = ()
@@ -316,7 +205,13 @@ class Pipeline(Definition):
     """A whole pipeline: what the spec says, checked."""
 
     steps: tuple[AnyStep, ...]
-    """In the order in which records pass them."""
+    """In an order in which records pass them."""
+
+    edges: tuple[Edge, ...]
+    """Every connection."""
+
+    order: tuple[str, ...] = Field(repr=False)
+    """The keys of all steps, in running order; of a part of a pipeline those of the whole."""
 
     text: str = Field(repr=False)
     """The file's text."""

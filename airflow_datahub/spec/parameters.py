@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
-from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.errors import ConfigurationError, RejectRecord
 from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.findings import Findings, shown
 from airflow_datahub.spec.words import near
 
 if TYPE_CHECKING:
     from airflow_datahub.spec.models import Pipeline
+    from airflow_datahub.spec.step_types import Step
 
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,99}")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})")
@@ -218,3 +219,18 @@ def _check_schema(name: str, node: Node, findings: Findings) -> None:
         findings.at(place, f"param {name!r} is no JSON Schema: {error.message[:200]}")
     except Exception as error:  # a hostile schema meets the library's own limits
         findings.at(node, f"param {name!r} is no JSON Schema: {str(error)[:200]}")
+
+
+def is_on(step: Step, params: Mapping[str, Any]) -> bool:
+    """Whether the step acts in a run with these params. ConfigurationError where its `when` gives no answer."""
+    if not step.enabled or step.when is None:
+        return step.enabled
+    from airflow_datahub.conditions.expression import compile_expression
+
+    try:
+        on = compile_expression(step.when, frozenset({"params"}), of_record=False)({}, {"params": dict(params)})
+    except RejectRecord as error:
+        raise ConfigurationError(f"`when` of step {step.key!r}: {error.reason}") from error
+    if on is not True and on is not False:
+        raise ConfigurationError(f"`when` of step {step.key!r}, {step.when!r}, gives {on!r}, not true or false")
+    return on

@@ -6,12 +6,14 @@ import sys
 from inspect import cleandoc
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from airflow_datahub import adapters
 from airflow_datahub.adapters import Kind
+from airflow_datahub.conditions.condition import Condition
 from airflow_datahub.spec.future import WORDS
-from airflow_datahub.spec.models import Definition, Edge, ExtractStep, LoadStep, TransformStep
+from airflow_datahub.spec.models import Definition, Edge
+from airflow_datahub.spec.steps import ENRICHING, TYPES
 from airflow_datahub.spec.words import OnError
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,6 +22,11 @@ _POLICY = {
     "description": "What becomes of a record that this operator cannot serve; else what the step says.",
     "enum": [*get_args(OnError), None],
 }
+_ADAPTERS: dict[str, Kind] = {"extract": "sources", "load": "sinks"}
+
+
+class _Condition(BaseModel):
+    condition: Condition | None = Field(default=None, alias="if", description="Only records for which it holds.")
 
 
 def json_schema() -> dict[str, Any]:
@@ -40,15 +47,20 @@ def json_schema() -> dict[str, Any]:
 
 
 def _step(definitions: dict[str, Any]) -> dict[str, Any]:
-    definitions["ExtractStep"] = _with_adapters(ExtractStep, "sources", definitions)
-    definitions["LoadStep"] = _with_adapters(LoadStep, "sinks", definitions)
-    definitions["TransformStep"] = _with_operators(definitions)
-    types = {"extract": "ExtractStep", "transform": "TransformStep", "load": "LoadStep"}
+    operators = _operators(definitions)
+    for kind, model in TYPES.items():
+        if kind in _ADAPTERS:
+            definitions[model.__name__] = _with_adapters(model, _ADAPTERS[kind], definitions)
+        elif "operators" in model.model_fields:
+            known = {name: own for name, own in operators.items() if kind != "enrich" or name in ENRICHING}
+            definitions[model.__name__] = _with_operators(model, known, definitions)
+        else:
+            definitions[model.__name__] = _envelope(model, definitions)
     return {
         "type": "object",
         "required": ["key", "type"],
-        "properties": {"type": {"enum": list(types)}},
-        "allOf": [_if("type", {"const": kind}, _to(name)) for kind, name in types.items()],
+        "properties": {"type": {"enum": list(TYPES)}},
+        "allOf": [_if("type", {"const": kind}, _to(model.__name__)) for kind, model in TYPES.items()],
     }
 
 
@@ -70,12 +82,17 @@ def _adapter_rule(kind: Kind, name: str, definitions: dict[str, Any]) -> dict[st
     return _if("adapter", {"const": name}, rule)
 
 
-def _with_operators(definitions: dict[str, Any]) -> dict[str, Any]:
-    schema = _envelope(TransformStep, definitions)
+def _operators(definitions: dict[str, Any]) -> dict[str, Any]:
+    """All operators, each with what stands beside its own fields."""
     operators = {name: _adapter("transforms", name, definitions) for name in sorted(adapters.names("transforms"))}
+    beside = {"on_error": _POLICY, "if": _flat(_Condition, definitions, prefix="steps.")["properties"]["if"]}
     for name in operators:
-        own = _with_defaults(definitions[f"transforms.{name}"], "operator")
-        own.setdefault("properties", {})["on_error"] = _POLICY
+        definitions[f"transforms.{name}"].setdefault("properties", {}).update(beside)
+    return operators
+
+
+def _with_operators(step: type[BaseModel], operators: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    schema = _envelope(step, definitions)
     schema["properties"]["operators"] = {
         "description": "The operators, in order: each a mapping of its name to its fields.",
         "type": "array",
@@ -106,10 +123,11 @@ def _adapter(kind: Kind, name: str, definitions: dict[str, Any]) -> dict[str, An
 
 
 def _envelope(step: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
-    """A step's schema; what it refers to of adapters is put in by who asks."""
-    schema = step.model_json_schema(by_alias=True)
-    own = schema.pop("$defs", {})
-    definitions |= {name: own[name] for name in own if name.endswith("Throughput")}
+    """A step's schema; adapters and operators are put in by who asks."""
+    schema = _flat(step, definitions, prefix="steps.")
+    for base in ("Source", "Sink", "Transform", "Operator"):
+        definitions.pop(f"steps.{base}", None)
+    schema["required"] = sorted({"type", *schema.get("required", ())})
     return _with_defaults(schema, "step")
 
 
@@ -140,7 +158,7 @@ def _harmless(default: Any) -> list[Any]:
 
 
 def _edge(definitions: dict[str, Any]) -> dict[str, Any]:
-    return _with_defaults(_flat(Edge, definitions), "edge")
+    return _flat(Edge, definitions)
 
 
 def _params(schema: dict[str, Any]) -> dict[str, Any]:

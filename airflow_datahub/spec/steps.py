@@ -5,29 +5,79 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from airflow_datahub import adapters
 from airflow_datahub.adapters import AdapterNotFound, Kind
+from airflow_datahub.conditions.condition import Condition
 from airflow_datahub.contract import Adapter, Sink, Source, Transform
 from airflow_datahub.spec import future
 from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.fields import check_fields
 from airflow_datahub.spec.findings import Findings, shown
 from airflow_datahub.spec.graph import Place
-from airflow_datahub.spec.models import AnyStep, ExtractStep, LoadStep, Operator, TransformStep, Word
+from airflow_datahub.spec.step_types import (
+    AnyStep,
+    EnrichStep,
+    ExtractStep,
+    GateStep,
+    LoadStep,
+    MergeStep,
+    Operator,
+    RouteStep,
+    TransformStep,
+    ValidateStep,
+    Word,
+)
 from airflow_datahub.spec.words import OnError, near
 
 A = TypeVar("A", bound=Adapter)
 
-TYPES: dict[str, type[AnyStep]] = {"extract": ExtractStep, "transform": TransformStep, "load": LoadStep}
+TYPES: dict[str, type[AnyStep]] = {
+    "extract": ExtractStep,
+    "transform": TransformStep,
+    "validate": ValidateStep,
+    "enrich": EnrichStep,
+    "route": RouteStep,
+    "merge": MergeStep,
+    "gate": GateStep,
+    "load": LoadStep,
+}
 _KINDS: dict[str, tuple[Kind, type[Adapter]]] = {"extract": ("sources", Source), "load": ("sinks", Sink)}
+
+ENRICHING = frozenset(
+    {
+        "set",
+        "copy",
+        "rename",
+        "remove",
+        "map",
+        "template",
+        "hash",
+        "uuid",
+        "pick",
+        "omit",
+        "default",
+        "coalesce",
+        "nest",
+        "flatten_keys",
+        "mask",
+        "encrypt",
+        "decrypt",
+        "lookup",
+        "http_lookup",
+        "sql_lookup",
+        "reference",
+    }
+)
+"""The operators of an enrich step: the groups data and lookup of the catalogue."""
 
 
 class _OfOperator(Word):
     """What stands beside an operator's own fields."""
 
     on_error: OnError | None = None
+    condition: Condition | None = Field(default=None, alias="if")
 
 
 def read_step(
@@ -77,9 +127,9 @@ class _StepReader:
         """The step, or None with problems noted."""
         before = len(self._findings.problems)
         words = {k: v for k, v in self._findings.present("step", self._node).items() if v is not None or k == "key"}
-        if kind == "transform":
-            words["operators"] = self._operators(words)
-        else:
+        if kind in ("transform", "enrich"):
+            words["operators"] = self._operators(kind)
+        elif kind in _KINDS:
             words["config"] = self._config(words, *_KINDS[kind])
         step = self._findings.validated(TYPES[kind], self._node, words, "step")
         self._check_texts(step)
@@ -119,16 +169,16 @@ class _StepReader:
             check_fields(filled, node, self._findings, self._params, name)
         return filled
 
-    def _operators(self, words: dict[str, Any]) -> tuple[Operator, ...]:
+    def _operators(self, kind: str) -> tuple[Operator, ...]:
         node = self._node.children.get("operators")
         if node is None or not isinstance(node.value, list):
             message = "'operators' wants a list such as [{rename: {from: a, to: b}}]"
             self._findings.at(node or self._node, message)
             return ()
-        read = [self._operator(child) for child in node.children.values()]
+        read = [self._operator(child, kind) for child in node.children.values()]
         return tuple(operator for operator in read if operator)
 
-    def _operator(self, node: Node) -> Operator | None:
+    def _operator(self, node: Node, kind: str) -> Operator | None:
         if not isinstance(node.value, dict) or len(node.value) != 1:
             self._findings.at(
                 node, f"an operator wants a mapping of one name, such as rename: {{from: a, to: b}}{_hint(node)}"
@@ -139,19 +189,24 @@ class _StepReader:
         transform = self._adapter("transforms", name, Node(*node.keys[name], name, name))
         if transform is None:
             return None
+        if kind == "enrich" and name not in ENRICHING and ":" not in name:
+            self._findings.at_key(node, name, f"{name!r} does not enrich: put it into a step of the type transform")
+            return None
         if not isinstance(child.value, dict | None):
             self._findings.at(child, f"{name!r} wants a mapping of its fields, not {shown(child.raw)}")
             return None
         return self._with_policy(name, transform, child)
 
     def _with_policy(self, name: str, transform: type[Adapter], node: Node) -> Operator | None:
-        words = self._findings.present("operator", node) if node.value else {}
-        policy = {word: words.pop(word) for word in ("on_error",) if word in words}
+        words = dict(node.value or {})
+        policy = {word: words.pop(word) for word in ("on_error", "if") if word in words}
         beside = self._findings.validated(_OfOperator, node, policy, name) if policy else _OfOperator()
         filled = self._filled(transform, node, words, name)
         if beside is None or not isinstance(filled, Transform):
             return None
-        return Operator.model_construct(name=name, transform=filled, on_error=beside.on_error)
+        return Operator.model_construct(
+            name=name, transform=filled, on_error=beside.on_error, condition=beside.condition
+        )
 
 
 def _hint(node: Node) -> str:

@@ -4,10 +4,10 @@
                                    000001.jsonl.zst
                                    000002.jsonl.zst …
 
-A generation is what is read from one position of the source on. Each file is one commit: its records, and the
-checkpoint behind them. A file is whole or absent, and nobody replaces one: of two tries that write the same number,
-the second fails and leaves (a worker that was thought dead). So the files that are there, from 1 on, are what was
-committed, and a later try, also one of a later run, goes on behind the last.
+A generation is what is read from one position of the source on. Each file is one commit: its records, in sections where
+they take different ways from here, and the checkpoint behind them. A file is whole or absent, and nobody replaces one:
+of two tries that write the same number, the second fails and leaves (a worker that was thought dead). So the files that
+are there, from 1 on, are what was committed, and a later try, also one of a later run, goes on behind the last.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,19 @@ class File:
     """Hash of the file before it."""
     paired: bool
     """Whether each line holds a record and its origin, or the record alone, which is its own origin."""
+    sections: Mapping[str, int]
+    """Records of this file by branch, in the order of its lines; one section without a name where there are none."""
+    totals: Mapping[str, int]
+    """The same of this file and those before it."""
     lines: Sequence[bytes] = ()
     digest: str = ""
+
+    def of(self, branch: str | None) -> Sequence[bytes]:
+        """The lines of a branch; None: all."""
+        if branch is None:
+            return self.lines
+        start = sum(count for name, count in self.sections.items() if name < branch)
+        return self.lines[start : start + self.sections.get(branch, 0)]
 
 
 class Folder:
@@ -81,17 +93,30 @@ class Folder:
             number += 1
         return self.read(number) if number else None
 
-    def write(self, checkpoint: Checkpoint, lines: Sequence[bytes], paired: bool, before: File | None) -> File:
+    def write(
+        self, checkpoint: Checkpoint, sections: Mapping[str, Sequence[bytes]], paired: bool, before: File | None
+    ) -> File:
         """Make the commit durable. StopRun where another try has written that one already."""
-        previous, total = (before.digest, before.total) if before else (NOTHING, 0)
-        head = {"checkpoint": asdict(checkpoint), "count": len(lines), "total": total + len(lines)}
-        head |= {"previous": previous, "paired": paired}
-        content = zstandard.ZstdCompressor(level=1).compress(b"\n".join([msgspec.json.encode(head), *lines]))
+        named = dict(sorted(sections.items()))
+        lines = [line for each in named.values() for line in each]
+        counts = {name: len(each) for name, each in named.items()}
+        totals = Counter(before.totals if before else {})
+        totals.update(counts)
+        head: dict[str, Any] = {
+            "count": len(lines),
+            "total": len(lines) + (before.total if before else 0),
+            "previous": before.digest if before else NOTHING,
+            "paired": paired,
+            "sections": counts,
+            "totals": dict(totals),
+        }
+        top = msgspec.json.encode({"checkpoint": asdict(checkpoint), **head})
+        content = zstandard.ZstdCompressor(level=1).compress(b"\n".join([top, *lines]))
         if not _create(self._file(checkpoint.version), content):
             raise StopRun(
                 f"another try has written {self._file(checkpoint.version)}; this try ends, what the other wrote stays"
             )
-        return File(checkpoint, len(lines), total + len(lines), previous, paired, digest=_digest(content))
+        return File(checkpoint, **head, digest=_digest(content))
 
     def read(self, number: int) -> File:
         """A file. RunFailed where it is gone or broken."""

@@ -13,17 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
 from airflow_datahub.contract import Batch, Cursor, Run, Source, Templated
 from airflow_datahub.errors import ConfigurationError
-from airflow_datahub.spool.folder import Folder
+from airflow_datahub.spool.folder import MISSING, Folder
 from airflow_datahub.spool.manifest import Manifest
+from airflow_datahub.spool.together import batch_of
 
 TOGETHER = 5_000
 """Records of a batch."""
-
-_pair = msgspec.json.Decoder(tuple[Raw, Raw]).decode
 
 
 class Handed(Source):
@@ -51,21 +49,15 @@ class Handed(Source):
 class _Files:
     def __init__(self, manifest: Manifest, root: Path | None):
         if root is None:
-            raise ConfigurationError(
-                "there is no folder for what tasks hand to one another: set [airflow_datahub] spool"
-            )
+            raise ConfigurationError(MISSING)
         self.name, self._manifest, self._folder = manifest.spool, manifest, Folder(root / manifest.folder)
 
     def batches(self, start: int) -> Iterator[tuple[int, Batch]]:
         """A batch a file, and how many files are behind it."""
         for file in self._folder.read_all(start + 1, self._manifest.files, self._manifest.digest):
-            size, total = sum(map(len, file.lines)), self._manifest.records
-            if file.paired:
-                pairs = [_pair(line) for line in file.lines]
-                records, origins = [record for record, _ in pairs], [origin for _, origin in pairs]
-                yield file.checkpoint.version, Batch(records, None, origins, size, total=total)
-            else:
-                yield file.checkpoint.version, Batch(list(map(Raw, file.lines)), None, size=size, total=total)
+            batch = batch_of(file)
+            batch.total = self._manifest.records
+            yield file.checkpoint.version, batch
 
 
 class _Records:

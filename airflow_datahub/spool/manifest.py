@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from airflow_datahub.errors import ConfigurationError
@@ -26,10 +26,16 @@ class Manifest:
     the records came from no source of ours."""
     folders: tuple[str, ...]
     """Everything to be taken away once the records are loaded."""
+    branches: Mapping[str, int] = field(default_factory=dict)
+    """Records by branch, where they take different ways from here."""
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """By stage, of this one and those before it: records that a source gave, and rejects."""
 
     def as_json(self) -> dict[str, Any]:
         """For an XCom."""
-        return {**asdict(self), "folders": list(self.folders)}
+        words = {each.name: getattr(self, each.name) for each in fields(self)}
+        counts = {stage: list(count) for stage, count in self.counts.items()}
+        return words | {"folders": list(self.folders), "branches": dict(self.branches), "counts": counts}
 
     @classmethod
     def of(cls, value: Any) -> Manifest | None:
@@ -38,6 +44,13 @@ class Manifest:
             return None
         try:
             words = {each.name: value[each.name] for each in fields(cls)}
-            return cls(**{**words, "folders": tuple(value["folders"])})
-        except (TypeError, KeyError) as error:
+            counts = {stage: tuple(count) for stage, count in value["counts"].items()}
+            return cls(**{**words, "folders": tuple(value["folders"]), "counts": counts})
+        except (TypeError, KeyError, AttributeError) as error:
             raise ConfigurationError(f"the task before returned a manifest of another version: {error}") from None
+
+
+def counted(manifests: Iterable[Manifest]) -> tuple[int, int]:
+    """Records that sources gave up to there, and rejects; a stage that leads to several of them counts once."""
+    counts = {stage: count for each in manifests for stage, count in each.counts.items()}.values()
+    return sum(read for read, _ in counts), sum(rejected for _, rejected in counts)

@@ -1,4 +1,4 @@
-"""Write records into files for the tasks behind this one; the sink of ExtractOperator and TransformOperator.
+"""Write records into files for the tasks behind this one; the sink of every stage that does not end with one.
 
 Example:
     adapter: airflow_datahub.spool.spool:Spool
@@ -7,7 +7,9 @@ Example:
 
 from __future__ import annotations
 
-from dataclasses import replace
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ from airflow_datahub.contract import (
     Batch,
     Checkpoint,
     Opaque,
+    Record,
     Refusal,
     Run,
     Settle,
@@ -25,8 +28,8 @@ from airflow_datahub.contract import (
     Writer,
     Written,
 )
-from airflow_datahub.errors import ConfigurationError
-from airflow_datahub.spool.folder import File, Folder, checkpoint_of
+from airflow_datahub.errors import ConfigurationError, RejectRecord
+from airflow_datahub.spool.folder import MISSING, File, Folder, checkpoint_of
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -37,17 +40,44 @@ class Spool(Sink):
     start: Templated[Any]
     """`folder`, below the root of all spools, and `checkpoint`, the position that the first try begins at."""
 
+    split: Any = None
+    """A Split where records take different ways from here; None: all take one."""
+
     def open(self, run: Run, stream: Stream) -> Writer:
         if run.spool is None:
-            raise ConfigurationError(
-                "there is no folder for what tasks hand to one another: set [airflow_datahub] spool"
-            )
-        return _Spooling(Folder(run.spool / self.start["folder"]), checkpoint_of(self.start["checkpoint"]))
+            raise ConfigurationError(MISSING)
+        folder = Folder(run.spool / self.start["folder"])
+        return _Spooling(folder, checkpoint_of(self.start["checkpoint"]), self.split or ONE_WAY)
+
+
+class Split(ABC):
+    """Decides which ways a record takes."""
+
+    @abstractmethod
+    def ways(self, record: Record) -> Sequence[str]:
+        """The names of its branches; none: it ends here. RejectRecord where it can take none."""
+
+    @abstractmethod
+    def opaque(self, name: str) -> bool:
+        """Whether nobody looks into this field to decide it."""
+
+
+class OneWay(Split):
+    """Every record goes on."""
+
+    def ways(self, record: Record) -> Sequence[str]:
+        return ("",)
+
+    def opaque(self, name: str) -> bool:
+        return True
+
+
+ONE_WAY = OneWay()
 
 
 class _Spooling(Writer):
-    def __init__(self, folder: Folder, given: Checkpoint | None):
-        self._folder = folder
+    def __init__(self, folder: Folder, given: Checkpoint | None, split: Split):
+        self._folder, self._split = folder, split
         self._begun = folder.start(given)[1]
         self._last: File | None = folder.last()
 
@@ -55,35 +85,57 @@ class _Spooling(Writer):
         return self._last.checkpoint if self._last else self._begun
 
     def opaque(self) -> Opaque:
-        return _everything
+        return self._split.opaque
 
-    def prepare(self, batch: Batch) -> tuple[list[bytes], bool, list[Refusal]]:
-        """The lines, whether they are pairs, and the records that JSON cannot say."""
+    def prepare(self, batch: Batch) -> _Prepared:
+        """The lines by branch, and the records that take none."""
         origins = batch.records if batch.origins is None else batch.origins
-        lines: list[bytes] = []
-        refused: list[Refusal] = []
-        pairs: list[tuple[bytes, bytes]] = []
+        made = _Prepared()
         for index, (record, origin) in enumerate(zip(batch.records, origins, strict=True)):
             try:
-                lines.append(line := _line(record))
+                ways = self._split.ways(record)
+                line = _line(record)
+            except RejectRecord as error:
+                made.refused.append(Refusal(index, error.reason, error.field))
             except (TypeError, ValueError, RecursionError) as error:
-                refused.append(Refusal(index, f"not JSON: {error}"))
-                continue
-            pairs.append((line, line if origin is record else _line(origin)))
-        if all(line == origin or _compact(line) == _compact(origin) for line, origin in pairs):
-            return lines, False, refused
-        return [b"[%b,%b]" % pair for pair in pairs], True, refused
+                made.refused.append(Refusal(index, f"not JSON: {error}"))
+            else:
+                made.add(ways, line, line if origin is record else _line(origin))
+        return made
 
-    def commit(self, prepared: Any, checkpoint: Checkpoint, settle: Settle) -> Written:
-        lines, paired, refused = prepared
-        written = Written(inserted=len(lines), refused=refused)
+    def commit(self, prepared: _Prepared, checkpoint: Checkpoint, settle: Settle) -> Written:
+        sections, paired = prepared.lines()
+        lines = sum(map(len, sections.values()))
+        written = Written(inserted=lines, refused=prepared.refused, made=prepared.more, filtered=prepared.ended)
         behind = replace(checkpoint, counters=dict(settle(written)))
-        self._last = self._folder.write(behind, lines, paired, self._last)
+        self._last = self._folder.write(behind, sections, paired, self._last)
         return written
 
 
-def _everything(name: str) -> bool:
-    return True
+@dataclass(slots=True)
+class _Prepared:
+    """A batch as lines."""
+
+    sections: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    """By branch: each record and its origin."""
+    refused: list[Refusal] = field(default_factory=list)
+    ended: int = 0
+    """Records that take no branch."""
+    more: int = 0
+    """Copies of those that take several."""
+
+    def add(self, ways: Sequence[str], record: bytes, origin: bytes) -> None:
+        for way in ways:
+            self.sections.setdefault(way, []).append((record, origin))
+        self.ended += not ways
+        self.more += max(0, len(ways) - 1)
+
+    def lines(self) -> tuple[dict[str, list[bytes]], bool]:
+        """By branch, and whether each line holds the origin, too: not where it is the record itself."""
+        pairs = [pair for section in self.sections.values() for pair in section]
+        if all(line == origin or _compact(line) == _compact(origin) for line, origin in pairs):
+            return {way: [line for line, _ in section] for way, section in self.sections.items()}, False
+        return {way: [b"[%b,%b]" % pair for pair in section] for way, section in self.sections.items()}, True
 
 
 def _compact(line: bytes) -> bytes:

@@ -120,11 +120,15 @@ class Store:
                 self.revisions.keep_in(connection, pipeline, revision, text)
         return str(pinned)
 
-    def save_steps(self, pipeline: str, run_id: str, steps: Mapping[str, Counters]) -> None:
-        """What the steps of a run have counted so far, over all its tries; replaces what was there."""
+    def save_steps(
+        self, pipeline: str, run_id: str, steps: Mapping[str, Counters], places: Mapping[str, int] | None = None
+    ) -> None:
+        """What steps of a run have counted so far, over all its tries; replaces what was there. `places` are where they
+        stand among all; None: these are all."""
+        places = places or {key: place for place, key in enumerate(steps)}
         rows = [
-            {"pipeline": pipeline, "run_id": run_id, "step": key, "place": place, **asdict(counters)}
-            for place, (key, counters) in enumerate(steps.items())
+            {"pipeline": pipeline, "run_id": run_id, "step": key, "place": places[key], **asdict(counters)}
+            for key, counters in steps.items()
         ]
         self._upsert(tables.step, rows, ["place", *asdict(Counters())])
 

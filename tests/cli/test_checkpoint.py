@@ -12,7 +12,7 @@ import pytest
 
 from airflow_datahub.cli import main
 from airflow_datahub.contract import Run
-from airflow_datahub.engine import run_pipeline
+from airflow_datahub.engine import Task, run_pipeline
 from airflow_datahub.environment import connection
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.spec import load
@@ -170,7 +170,7 @@ def test_counters_of_another_shape_are_refused_where_they_count(call: Call, worl
     """They count over all tries of a run, so only another try of the same run reads them."""
     run = Run(pipeline="datasync_events", run_id="again", connections=lambda name: connection(name, world.environment))
     with Store.open(lambda name: connection(name, {}), world.home) as store:
-        run_pipeline(load(EVENTS), run, store, limit=1_000)
+        run_pipeline(load(EVENTS), run, store, Task(limit=1_000))
         world.query(f"""update _datahub_checkpoint set counters = '{{"run": "again", "steps": {steps}}}'""")
         with pytest.raises(ConfigurationError, match=r"counters.*checkpoint set"):
             run_pipeline(load(EVENTS), run, store)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from airflow_datahub.contract import Run
-from airflow_datahub.engine import run_pipeline, running
+from airflow_datahub.engine import Task, run_pipeline, running
 from airflow_datahub.environment import connection as from_environment
 from airflow_datahub.errors import Interrupted, RunFailed, StopRun
 from airflow_datahub.postgres.connecting import Session
@@ -111,7 +111,7 @@ def test_a_table_swapped_in_by_its_name_would_show_half(lab: Lab, monkeypatch: p
 def test_a_limit_shows_nothing(lab: Lab) -> None:
     lab.run(replacing(100))
     run = Run(pipeline="numbers", run_id="limited", connections=lab.connection)
-    assert run_pipeline(replacing(100, text="y"), run, lab.store, limit=80).records == 80
+    assert run_pipeline(replacing(100, text="y"), run, lab.store, Task(limit=80)).records == 80
     assert texts(lab) == [("x", 100)]
 
 
@@ -130,7 +130,7 @@ def test_from_the_start_again_in_the_same_run(lab: Lab) -> None:
     with pytest.raises(RunFailed):
         lab.run(replacing(100, "page: 10, fail_at: 50"), run_id="one")
     run = Run(pipeline="numbers", run_id="one", connections=lab.connection)
-    run_pipeline(replacing(100, text="y"), run, lab.store, full=True)
+    run_pipeline(replacing(100, text="y"), run, lab.store, Task(full=True))
     assert texts(lab) == [("y", 100)]
 
 

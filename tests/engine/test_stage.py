@@ -13,7 +13,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from airflow_datahub.contract import Batch, Checkpoint, Connection, Run, Settle, Written
-from airflow_datahub.engine import Outcome, run_pipeline
+from airflow_datahub.engine import Outcome, Task, run_pipeline
 from airflow_datahub.environment import connection as from_environment
 from airflow_datahub.errors import ConfigurationError, Interrupted, RunFailed, StopRun
 from airflow_datahub.postgres.preparing import Prepared
@@ -199,7 +199,7 @@ def test_a_limit_ends_while_uneven_pages_wait(lab: Lab) -> None:
     what = pipeline(5, f"page: 1, sizes: {sizes}")
     started = time.monotonic()
     run = Run(pipeline=what.id, run_id="limited", connections=lab.connection)
-    assert run_pipeline(what, run, lab.store, limit=1).records == 1
+    assert run_pipeline(what, run, lab.store, Task(limit=1)).records == 1
     assert time.monotonic() - started < 10
     assert lab.run(what).records == 4
     assert lab.numbers() == list(range(5))
@@ -212,7 +212,7 @@ def test_a_table_that_is_gone_is_not_made_anew_without_its_rows(lab: Lab) -> Non
     with pytest.raises(ConfigurationError, match=r"step 'numbers'.*public\.numbers.*--full"):
         lab.run(pipeline(20))
     run = Run(pipeline="numbers", run_id="again", connections=lab.connection)
-    assert run_pipeline(pipeline(20), run, lab.store, full=True).records == 20
+    assert run_pipeline(pipeline(20), run, lab.store, Task(full=True)).records == 20
     assert lab.numbers() == list(range(20))
 
 

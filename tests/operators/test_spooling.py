@@ -25,7 +25,7 @@ from airflow_datahub.postgres.writing import TableWriter
 from airflow_datahub.spool import folder as folders
 from airflow_datahub.spool.folder import Folder
 from airflow_datahub.spool.handed import Handed
-from airflow_datahub.spool.spool import _Spooling
+from airflow_datahub.spool.spool import OneWay, _Spooling
 from airflow_datahub.state.store import Store
 from tests.operators.numbers import Numbers
 from tests.operators.test_stage_operator import context
@@ -341,13 +341,14 @@ def test_replacing_wants_the_whole(chain: Chain) -> None:
         assert chain.warehouse("select count(*) from numbers") == [(2_000,)]
 
 
-def test_a_record_that_nobody_changed_is_written_once() -> None:
+def test_a_record_that_nobody_changed_is_written_once(tmp_path: Path) -> None:
+    spooling = _Spooling(Folder(tmp_path), None, OneWay())
     raw = [Raw(b'{"id": 1, "n": 1.10,\n "t": "\\u00e9 "}')]
-    encoded = _Spooling.prepare(None, Batch([{"id": Raw(b"1")}], origins=raw))  # type: ignore[arg-type]
-    assert encoded == ([b'[{"id":1},{"id":1,"n":1.10,"t":"\\u00e9 "}]'], True, [])
+    made = spooling.prepare(Batch([{"id": Raw(b"1")}], origins=raw))
+    assert made.lines() == ({"": [b'[{"id":1},{"id":1,"n":1.10,"t":"\\u00e9 "}]']}, True)
     fields = {"id": 1, "n": Raw(b"1.10"), "t": Raw(b'"\\u00e9 "')}
-    encoded = _Spooling.prepare(None, Batch([fields], origins=raw))  # type: ignore[arg-type]
-    assert encoded == ([b'{"id":1,"n":1.10,"t":"\\u00e9 "}'], False, [])
+    made = spooling.prepare(Batch([fields], origins=raw))
+    assert made.lines() == ({"": [b'{"id":1,"n":1.10,"t":"\\u00e9 "}']}, False)
 
 
 def test_records_keep_what_they_were_when_they_came(chain: Chain) -> None:

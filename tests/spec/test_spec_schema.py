@@ -62,7 +62,7 @@ def test_a_right_spec_fits(validator: Draft202012Validator) -> None:
         ("catchup: false", "catchup: true"),
         ("max: 1%", "max: lots"),
         ("format: date-time", "minLength: low"),
-        ("stage: auto", "stage: own"),
+        ("stage: auto", "stage: mine"),
         ("type: extract", "type: extrakt"),
         ("adapter: inline", "adapter: inlin"),
         ("rows: [{a: 1}]", "rowz: [{a: 1}]"),
