@@ -1,14 +1,15 @@
 """Regexes and globs in time proportional to the text.
 
 Python's `re` can take minutes on `(a+)+b`; pydantic brings Rust's engine, which backtracks never. Its syntax has no
-look-around and no back-references (https://docs.rs/regex).
+look-around and no back-references (https://docs.rs/regex). It only tells whether a pattern is found: what must also
+know where uses RE2, of the same kind (https://github.com/google/re2/wiki/Syntax).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError, SchemaError, SchemaValidator, core_schema
@@ -22,6 +23,21 @@ def finder(pattern: str) -> Callable[[str], bool]:
     except SchemaError as error:
         raise ValueError(f"not a regex: {str(error).strip().splitlines()[-1].removeprefix('error: ')}") from error
     return validator.isinstance_python
+
+
+def searcher(pattern: str, *, ignore_case: bool = False) -> Any:
+    """The pattern as RE2 compiles it: `search`, `finditer` and `sub` as those of `re`. Raises ValueError for a bad one.
+
+    They raise UnicodeEncodeError for a text with half a surrogate pair."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors, options.case_sensitive = False, not ignore_case
+    try:
+        return re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError) as error:
+        said = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+        raise ValueError(f"not a regex: {said}") from error
 
 
 def glob_pattern(glob: str) -> str:
@@ -59,6 +75,17 @@ def _checked(pattern: str, text: str) -> str:
         raise PydanticCustomError("regex", "{reason}", {"reason": str(error)}) from error
     return text
 
+
+def _checked_search(pattern: str) -> str:
+    try:
+        searcher(pattern)
+    except ValueError as error:
+        raise PydanticCustomError("regex", "{reason}", {"reason": str(error)}) from error
+    return pattern
+
+
+Search = Annotated[str, AfterValidator(_checked_search)]
+"""A field of a model that holds a regex by which parts of a text are found."""
 
 Regex = Annotated[str, AfterValidator(_checked_regex)]
 """A field of a model that holds a regex."""

@@ -152,6 +152,7 @@ def write_specs(dags: Path) -> None:
         "traced": variant("traced"),
         "edited": promised.EDITED,
         "echoed": promised.ECHOED,
+        "graph": promised.GRAPH,
         "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
         "events": session.file(ROOT / "docs" / "getting-started.md", "dags/pipelines/events.yaml"),
         "rejecting": REJECTING,
@@ -227,7 +228,7 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         stack.enter_context(airflow)
         quick = ("lost", "flaky", "busy", "hand_written")
         shared = ("datasync_events", "slow", "moved", "failed", "events", "rejecting")
-        for dag_id in (*shared, "made", "traced", "edited", "echoed", *quick):
+        for dag_id in (*shared, "made", "traced", "edited", "echoed", "graph", *quick):
             airflow.wait_for_dag(dag_id)
         started = Deployment(airflow, dsn, api, slow)
         for dag_id in quick:

@@ -44,6 +44,45 @@ ECHOED = (_HEAD + "rejects: {{mask: [amount]}}\n" + _EXTRACT).format(id="echoed"
 )
 """Rejects what is no number, with a reason that quotes it; its record is data, which the spec itself has to mask."""
 
+GRAPH = """version: 1
+id: graph
+params: {most: 20000}
+retry_delay: 1s
+steps:
+  - key: extract
+    type: extract
+    adapter: http_api
+    config:
+      connection: datasync
+      path: /events
+      records: data
+      paging: {type: cursor, param: cursor, next: nextCursor, more: hasMore, limit: 1000}
+  - {key: tidy, type: transform, operators: [{parse_date: {field: timestamp}}]}
+  - {key: split, type: route, branches: {clicks: {field: type, eq: click}}, default: rest}
+  - {key: clicked, type: transform, operators: [{set: {field: way, value: clicks}}]}
+  - {key: others, type: transform, operators: [{set: {field: way, value: others}}]}
+  - {key: together, type: merge}
+  - {key: approve, type: gate, message: "Load {{ params.most }} at most, of {{ run_id }}?"}
+  - key: load
+    type: load
+    adapter: postgres
+    config:
+      connection: warehouse
+      table: graph
+      key: [id]
+      columns: {id: text, way: text, data: {type: jsonb, from: $}}
+edges:
+  - {from: extract, to: tidy}
+  - {from: tidy, to: split}
+  - {from: split, branch: clicks, to: clicked}
+  - {from: split, branch: rest, to: others}
+  - {from: clicked, to: together}
+  - {from: others, to: together}
+  - {from: together, to: approve}
+  - {from: approve, to: load}
+"""
+"""Two branches that meet again, and a person who is asked before anything is loaded."""
+
 
 @dataclass
 class Halting:

@@ -76,6 +76,15 @@ OF_A_SWAP = {
 }
 """Points that only a replacing load passes, once a run."""
 
+OF_A_GRAPH = {
+    "before file": ("airflow_datahub.spool.folder:Folder.write", "before"),
+    "handed on": ("airflow_datahub.engine.handing:Handing.manifest", "after"),
+    "loaded": ("airflow_datahub.postgres.writing:TableWriter.commit", "after"),
+    "before position": ("airflow_datahub.state.positions:Positions.move", "before"),
+    "position moved": ("airflow_datahub.state.positions:Positions.move", "after"),
+}
+"""Points that only a pipeline of several stages passes."""
+
 
 def run(
     point: str, nth: int, what: What, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, talk: Talk
@@ -92,7 +101,7 @@ def run(
     log = os.open(f"log.{os.getpid()}", os.O_WRONLY | os.O_CREAT)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    where, when = (POINTS | OF_A_SWAP)[point]
+    where, when = (POINTS | OF_A_SWAP | OF_A_GRAPH)[point]
     replace(where, lambda function: around(function, when, passing))
     sys.argv = ["airflow-datahub", *arguments]
     main()
