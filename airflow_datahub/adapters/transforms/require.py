@@ -39,9 +39,7 @@ class Require(Transform):
             return value is None or value is MISSING or value in empty
 
         def require(record: Record) -> Record:
-            absent = [
-                name for name, get in getters if any(get(record) is each or get(record) == each for each in nothing)
-            ]
+            absent = [name for name, get in getters if lacks(get(record))]
             if absent:
                 what = "missing or null" if self.empty else "missing, null or empty"
                 raise RejectRecord(f"{', '.join(absent)}: required, and {what}", absent[0])
