@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from math import isfinite
-from pathlib import Path
 from typing import Any, NamedTuple
-
-from airflow_datahub.conversion import mistake
 
 MOST_NAMED = 20
 """Violations of a record that are named."""
-LARGEST_FILE = 1 << 20
 
 
 class Violation(NamedTuple):
@@ -47,21 +42,6 @@ def checker(schema: dict[str, Any]) -> Callable[[dict[str, Any]], Sequence[Viola
         return found
 
     return check
-
-
-def read_schema(given: dict[str, Any] | str) -> dict[str, Any]:
-    """A schema, or that in a file of this name. Raises a mistake for what cannot be read."""
-    if isinstance(given, dict):
-        return given
-    try:
-        if Path(given).stat().st_size > LARGEST_FILE:
-            raise mistake(f"{given} is larger than 1 MiB")
-        found = json.loads(Path(given).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise mistake(f"the schema in {given} cannot be read: {error}") from error
-    if not isinstance(found, dict):
-        raise mistake(f"{given} holds no JSON Schema: a mapping")
-    return found
 
 
 def _plain(value: Any) -> Any:

@@ -236,7 +236,7 @@ class AdapterSuite:
         """No other exception, no change to what is nested in the record, and the same again for the same record."""
         once, twice = _compiled(transform), _compiled(transform)
 
-        @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=30, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(records(transform.section("Given")))
         def check(record: Record) -> None:
             before = deepcopy(record)
@@ -251,7 +251,7 @@ class AdapterSuite:
         apply = _compiled(transform)
         loops = [_inlined(transform, fresh) for fresh in (True, False)]
 
-        @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=30, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(records(transform.section("Given")))
         def check(record: Record) -> None:
             wanted = _outcome(apply, record)

@@ -32,12 +32,11 @@ def number_text(field: str, value: Any) -> str:
         return "null" if value is None else "true" if value else "false"
     if kind not in (int, float, Decimal) or (kind is not int and not isfinite(value)):
         raise RejectRecord(f"{field}: {shown(value)} ({kind_of(value)}) is no value that JSON has", field)
-    number = Decimal(repr(value)) if kind is float else value
     try:
-        text = str(number)
+        text = repr(value) if kind is float else str(value)
     except ValueError as error:  # Python writes no whole number of more than 4,300 digits
         raise RejectRecord(f"{field}: {shown(value)} has too many digits", field) from error
-    return format(number, "f") if "E" in text and -40 < Decimal(number).adjusted() < 40 else text
+    return format(Decimal(text), "f") if "e" in text.lower() and -40 < Decimal(text).adjusted() < 40 else text
 
 
 def json_text(field: str | None, value: Any, *, canonical: bool = False) -> bytes:

@@ -25,7 +25,9 @@ from airflow_datahub.conditions.condition import AllOf, AnyOf, Not
 from airflow_datahub.environment import OPTIONS
 from airflow_datahub.http.extra import Extra
 from airflow_datahub.spec.describing import Description, Field, Mapping, describe, fields, nested
-from airflow_datahub.spec.models import Definition, Edge, ExtractStep, LoadStep, Step, TransformStep
+from airflow_datahub.spec.models import Definition, Edge
+from airflow_datahub.spec.step_types import Step
+from airflow_datahub.spec.steps import TYPES
 
 PAGE = Path(__file__).with_name("reference.md")
 COMMANDS = Path(__file__).with_name("cli.md")
@@ -34,7 +36,7 @@ GENERATED = "## All commands\n"
 KINDS: dict[Kind, str] = {"sources": "Sources", "transforms": "Operators", "sinks": "Sinks"}
 
 
-STEPS: tuple[type[Step], ...] = (ExtractStep, TransformStep, LoadStep)
+STEPS: tuple[type[Step], ...] = tuple(TYPES.values())
 
 
 def reference() -> str:
@@ -75,13 +77,14 @@ def _type_of(step: type[Step]) -> str:
 def _of_step(field: Field) -> Field:
     """What the adapters take is told of in sections of their own."""
     if field.name == "operators":
-        text = f"{field.text} Each is a mapping of one name to its fields, of which `on_error` may be one, too."
+        beside = "`on_error` and `if`, a condition, may be among them"
+        text = f"{field.text} Each is a mapping of one name to its fields; {beside}."
         return replace(field, type="list of operators", text=text)
     return replace(field, type="mapping", needed=False) if field.name == "config" else field
 
 
 def _mappings(step: type[Step]) -> Iterator[Mapping]:
-    return (each for each in nested(step) if each.name.endswith("Throughput"))
+    return (each for each in nested(step) if each.name.endswith(("Throughput", "Rule")))
 
 
 def _conditions() -> Iterator[str]:

@@ -72,13 +72,19 @@ def _row(pipeline: Pipeline) -> dict[str, Any]:
     return {
         "id": pipeline.id,
         "description": pipeline.description,
-        "source": pipeline.extract.adapter,
-        "sink": pipeline.load.adapter,
+        "source": _named(pipeline, "extract"),
+        "sink": _named(pipeline, "load"),
         "steps": [step.key for step in pipeline.steps],
         "schedule": _schedule(pipeline),
         "file": str(pipeline.file),
         "revision": pipeline.revision,
     }
+
+
+def _named(pipeline: Pipeline, kind: str) -> str:
+    """What the steps of a type are; a name once."""
+    named = [str(getattr(step, "adapter", "")) for step in pipeline.steps if step.type == kind]
+    return ", ".join(dict.fromkeys(named))
 
 
 def _schedule(pipeline: Pipeline) -> str | None:

@@ -41,8 +41,10 @@ def _notes_on_connections(pipeline: Pipeline) -> list[str]:
     """What the connections say, as far as they are known here; what is wrong with one is for `run` to say."""
     from airflow_datahub.environment import connection
     from airflow_datahub.errors import ConfigurationError
+    from airflow_datahub.spec import ExtractStep
 
     try:
-        return [f"{pipeline.extract.key}: {note}" for note in pipeline.extract.source.notes_on(connection)]
+        sources = [(step.key, step.source) for step in pipeline.steps if isinstance(step, ExtractStep)]
+        return [f"{key}: {note}" for key, source in sources for note in source.notes_on(connection)]
     except ConfigurationError:
         return []

@@ -16,7 +16,7 @@ from airflow_datahub.contract import CHECKPOINT_FORMAT, Checkpoint, Checkpoints,
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.engine.running import naming, stream_of
 from airflow_datahub.errors import ConfigurationError, StopRun
-from airflow_datahub.spec import Pipeline
+from airflow_datahub.spec import ExtractStep, Pipeline, plan
 from airflow_datahub.state.store import Store
 
 TRIES = 5
@@ -55,7 +55,9 @@ class Standing:
     stream: Stream = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stream", stream_of(self.pipeline))
+        alone = plan(self.pipeline).stages[0].alone
+        own = stream_of(self.pipeline) if alone else Stream(self.pipeline.id, self.pipeline.extract.key)
+        object.__setattr__(self, "stream", own)
 
     def all(self) -> list[Kept]:
         """The checkpoints of all streams of the pipeline, those of steps that are gone included."""
@@ -115,6 +117,8 @@ class Standing:
         return self.pipeline.extract.source.fingerprint()
 
     def _write(self, act: str, moves: Any) -> Checkpoint:
+        if sum(isinstance(step, ExtractStep) for step in self.pipeline.steps) > 1:
+            raise ConfigurationError(f"pipeline {self.pipeline.id!r} has several sources, which nobody can move alone")
         for tries_left in range(TRIES - 1, -1, -1):
             to: dict[Stream, Checkpoint] = moves()
             before = {kept.stream: kept for kept in self.all() if kept.stream in to}
@@ -145,7 +149,11 @@ def _told(kept: Kept) -> dict[str, Any]:
 
 @contextmanager
 def standing(pipeline: Pipeline, run: Run, store: Store, actor: str) -> Iterator[Standing]:
-    """Connect to where the pipeline's sink keeps its checkpoints. Raises ConfigurationError, RunFailed."""
+    """Connect to where the pipeline's checkpoints are kept: by its sink, or, of one with several stages, in the store.
+    Raises ConfigurationError, RunFailed."""
+    if not plan(pipeline).stages[0].alone:
+        yield Standing(pipeline, actor, store, store.positions)
+        return
     defaults = {name: schema["default"] for name, schema in pipeline.params.items() if "default" in schema}
     values = {"params": defaults | dict(run.params), "run_id": run.run_id}  # of others only runs know
     with naming(pipeline.id, pipeline.load.key):

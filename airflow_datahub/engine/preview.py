@@ -17,7 +17,7 @@ from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.engine.running import naming, stream_of
 from airflow_datahub.engine.secrecy import keeping_secrets, masked_error
 from airflow_datahub.errors import ConfigurationError, Interrupted, RunError, StopRun
-from airflow_datahub.spec import Pipeline, resolve_params
+from airflow_datahub.spec import Pipeline, plan, resolve_params
 from airflow_datahub.state import Reject
 
 MOST_BATCHES = 10
@@ -75,6 +75,11 @@ def preview(pipeline: Pipeline, run: Run, *, limit: int, until: str | None = Non
 def _looked(pipeline: Pipeline, run: Run, limit: int, until: str | None) -> Preview:
     if until and until not in (keys := [step.key for step in pipeline.steps]):
         raise ConfigurationError(f"pipeline {pipeline.id!r} has no step {until!r}: there are {', '.join(keys)}")
+    if not plan(pipeline).stages[0].alone:
+        raise ConfigurationError(
+            f"pipeline {pipeline.id!r} has several stages; a preview follows one line of steps from source to sink. "
+            f"Its `tests:` show what becomes of records: `airflow-datahub test {pipeline.file}`"
+        )
     run = replace(run, params=resolve_params(pipeline, run.params), revision=pipeline.revision, concurrency=1)
     values = {"params": run.params, "run_id": run.run_id}
     chain = compiled(pipeline, run, values)

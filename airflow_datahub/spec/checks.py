@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from airflow_datahub.conditions.condition import Condition
 from airflow_datahub.contract import Function, Record, Run, Transform
 from airflow_datahub.errors import RejectRecord
+from airflow_datahub.json_schemas import Violation, checker
+from airflow_datahub.paths import read_by
 from airflow_datahub.spec.words import Name
 
 
@@ -25,13 +27,6 @@ class Rule(BaseModel):
     """What must hold."""
 
 
-class Violation:
-    """What is wrong with a record, for a person, and the field where that is known."""
-
-    def __init__(self, reason: str, field: str | None):
-        self.reason, self.field = reason, field
-
-
 Check = Callable[[Record], Sequence[Violation]]
 
 
@@ -41,12 +36,10 @@ class Checks(Transform):
     rules: tuple[Rule, ...] = ()
     """What must hold of each record."""
 
-    json_schema: dict[str, Any] | str | None = None
+    json_schema: dict[str, Any] | None = None
     """A JSON Schema."""
 
     def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
-        from airflow_datahub.paths import read_by
-
         fields = [rule.ensure.fields() for rule in self.rules]
         seen = None if self.json_schema is not None else [each for each in fields if each is not None]
         if seen is None or len(seen) < len(fields):
@@ -54,7 +47,9 @@ class Checks(Transform):
         return None if read_by(names, *frozenset[str]().union(*seen)) else names
 
     def compile(self, run: Run) -> Function:
-        checks = [_rule(each) for each in self.rules]
+        checks: list[Check] = [_rule(each) for each in self.rules]
+        if self.json_schema is not None:
+            checks.append(checker(self.json_schema))
 
         def validate(record: Record) -> Record:
             wrong = [violation for check in checks for violation in check(record)]

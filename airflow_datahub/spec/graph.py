@@ -10,7 +10,7 @@ from itertools import pairwise
 from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.findings import Findings
 from airflow_datahub.spec.models import Edge
-from airflow_datahub.spec.step_types import AnyStep, Join, MergeStep, RouteStep
+from airflow_datahub.spec.step_types import AnyStep, RouteStep
 from airflow_datahub.spec.words import near
 
 BEGINNINGS = ("extract",)
@@ -93,7 +93,7 @@ def in_order(
     graph = Graph(places, _usable(places, edges, findings))
     _check_branches(graph, steps, findings)
     _check_ends(graph, findings)
-    _check_merges(graph, steps, findings)
+    _check_merges(graph, findings)
     _cycles(graph, findings)
     if all(edge and {edge.source, edge.target} <= graph.places.keys() for edge, _ in edges):
         _unconnected(graph, findings)  # else the broken edge is what is missing
@@ -178,24 +178,14 @@ def _check_ends(graph: Graph, findings: Findings) -> None:
             findings.at(line.at("to"), f"nothing can lead into {after.key!r}, an {after.type} step")
 
 
-def _check_merges(graph: Graph, steps: Mapping[str, AnyStep], findings: Findings) -> None:
+def _check_merges(graph: Graph, findings: Findings) -> None:
     for key, place in graph.places.items():
-        into, step = graph.into[key], steps.get(key)
+        into = graph.into[key]
         if place.type and place.type != "merge":
             for line in into[1:]:
                 findings.at(line.at("to"), f"a second edge into {key!r}: only a merge step takes several")
         elif place.type and len(into) < 2:
             findings.at_key(place.node, "key", f"{key!r} has {len(into)} edge(s) into it; a merge wants two or more")
-        elif isinstance(step, MergeStep) and step.join:
-            _check_sides(place.node.children["join"], step.join, [line.source for line in into], findings)
-
-
-def _check_sides(node: Node, join: Join, sources: Sequence[str], findings: Findings) -> None:
-    for word, key in (("left", join.left), ("right", join.right)):
-        if key not in sources:
-            findings.at(node.children[word], f"no edge leads here from {key!r}{near(key, sources)}")
-    if join.left == join.right or len(sources) > 2:
-        findings.at(node, "a join takes two edges, from two steps; put a transform step behind a route's branch")
 
 
 def _unconnected(graph: Graph, findings: Findings) -> None:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from airflow_datahub.conditions.condition import Condition
 from airflow_datahub.conditions.expression import compile_expression
 from airflow_datahub.contract import Sink, Source, Templated, Transform
-from airflow_datahub.paths import FieldPath
+from airflow_datahub.json_schemas import checker
 from airflow_datahub.quantities import Duration, SomeTime
 from airflow_datahub.spec.checks import Checks, Rule
 from airflow_datahub.spec.words import Count, Key, Name, OnError, Positive, Share, ShareOrCount
@@ -146,8 +146,8 @@ class ValidateStep(Step):
     rules: tuple[Rule, ...] = ()
     """What must hold of each record."""
 
-    json_schema: dict[str, Any] | str | None = Field(default=None, alias="schema")
-    """A JSON Schema, written here or in a file beside the spec."""
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+    """A JSON Schema, draft 2020-12 unless it says another. Formats are checked, addresses never fetched."""
 
     mode: Literal["reject", "fail"] = "reject"
     """fail: the first bad record ends the run."""
@@ -156,6 +156,10 @@ class ValidateStep(Step):
     def _says_something(self) -> ValidateStep:
         if not self.rules and self.json_schema is None:
             raise PydanticCustomError("validate", "takes `rules`, `schema` or both")
+        try:
+            _ = self.json_schema is None or checker(self.json_schema)
+        except ValueError as error:
+            raise PydanticCustomError("schema", "{reason}", {"reason": str(error)}) from error
         return self
 
     @cached_property
@@ -191,42 +195,14 @@ class RouteStep(Step):
         return (*self.branches, *own)
 
 
-class Join(Word):
-    """Two streams become one by what they have in common."""
-
-    left: Name
-    """Key of the step that one comes from."""
-
-    right: Name
-    """Key of the step that the other comes from."""
-
-    on: Annotated[tuple[FieldPath, ...], Field(min_length=1)]
-    """Fields whose values must be equal; null is equal to nothing."""
-
-    how: Literal["inner", "left", "right", "full"] = "inner"
-    """Which records without a partner go on, too."""
-
-    prefix: dict[Literal["left", "right"], str] = {}
-    """What is put before the names of one side's fields, the common ones excepted; without one the left side's wins."""
-
-
 class MergeStep(Step):
     """Several streams become one."""
 
     type: Literal["merge"] = "merge"
     """What the step does."""
 
-    mode: Literal["union", "join"] = "union"
-    """union: all records of all; join: pairs of two."""
-
-    join: Join | None = None
-    """How records find their partners; for mode join."""
-
-    @model_validator(mode="after")
-    def _join_fits(self) -> MergeStep:
-        if (self.mode == "join") is (self.join is None):
-            raise PydanticCustomError("merge", "takes `join` with left, right and on exactly where `mode` is join")
-        return self
+    mode: Literal["union"] = "union"
+    """union: all records of all, one edge after the other."""
 
 
 class GateStep(Step):

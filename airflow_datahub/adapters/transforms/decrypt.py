@@ -62,6 +62,6 @@ class Decrypt(Transform):
 
     def _sealed(self, value: Any) -> bytes:
         try:
-            return urlsafe_b64decode(value.encode("ascii") if isinstance(value, str) else b"")
-        except (binascii.Error, ValueError) as error:
+            return urlsafe_b64decode(value.encode("ascii"))
+        except (binascii.Error, ValueError, AttributeError) as error:
             raise unfit(self.field, value, "is not what `encrypt` writes") from error

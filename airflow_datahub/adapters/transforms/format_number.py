@@ -12,14 +12,17 @@ Gives:
 
 from __future__ import annotations
 
+from copy import copy
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from airflow_datahub.amounts import MINOR_UNITS, decimal, rounded
 from airflow_datahub.conversion import Conversion, Convert, mistake, one_of, unfit
 from airflow_datahub.locales import LocaleName
+
+_MOST_DIGITS = 24
 
 
 class FormatNumber(Conversion):
@@ -50,15 +53,18 @@ class FormatNumber(Conversion):
         return lambda value: self._text(decimal(self.field, value))
 
     def _text(self, number: Decimal) -> str:
-        from babel.numbers import format_currency, format_decimal, format_percent
+        from babel import Locale
 
-        if abs(number.adjusted()) > 100:
+        if number.adjusted() + (self.digits or 0) > _MOST_DIGITS or number.adjusted() < -100:
             raise unfit(self.field, number, "is too large or too small to be written out")
+        locale = Locale.parse(self.locale)
+        forms = locale.currency_formats if self.currency else getattr(locale, f"{self.style}_formats")
+        form = copy(forms["standard" if self.currency else None])
         if self.digits is not None:
-            number = rounded(self.field, number, self.digits + 2 * (self.style == "percent"), "half_even")
-        how: dict[str, Any] = {"locale": self.locale, "group_separator": self.grouping}
-        how |= {} if self.digits is None else {"decimal_quantization": False}
-        if self.currency:
-            return str(format_currency(number, self.currency, currency_digits=self.digits is None, **how))
-        write = format_percent if self.style == "percent" else format_decimal
-        return str(write(number, **how))
+            form.frac_prec = (self.digits, self.digits)
+        if self.digits is not None or not self.currency:
+            number = rounded(self.field, number, form.frac_prec[1] + 2 * (self.style == "percent"), "half_even")
+        as_it_has = self.digits is None and self.currency is not None
+        return str(
+            form.apply(number, locale, currency=self.currency, currency_digits=as_it_has, group_separator=self.grouping)
+        )
