@@ -17,8 +17,9 @@ from airflow_datahub.adapters.sources.http_api import HttpApi
 from airflow_datahub.cli.application import application
 from airflow_datahub.environment import OPTIONS
 from airflow_datahub.http.extra import Extra
-from airflow_datahub.spec import future
-from airflow_datahub.spec.models import Definition, ExtractStep, LoadStep, Pipeline, TransformStep
+from airflow_datahub.spec import ExtractStep, LoadStep, Pipeline, TransformStep, future
+from airflow_datahub.spec.models import Definition
+from airflow_datahub.spec.steps import TYPES
 from airflow_datahub.state.tables import metadata
 from tests.world import ROOT
 
@@ -83,7 +84,7 @@ def is_word(span: str) -> bool:
     models: list[type[BaseModel]] = [Definition, Pipeline, ExtractStep, TransformStep, LoadStep, HttpApi, Postgres]
     fields = [(info.alias or name, info) for model in [*models, Extra] for name, info in model.model_fields.items()]
     adapters = {name for kind in ("sources", "transforms", "sinks") for name in names(kind)}
-    types = {"extract", "transform", "load"}
+    types = set(TYPES)
     if second:
         return any(name == first and second in set(parts(info.annotation)) for name, info in fields)
     return first in {name for name, _ in fields} | adapters | types | {"edges", "from"}

@@ -27,12 +27,13 @@ _SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace()) + 
 
 
 class Trim(Conversion):
-    characters: Annotated[str, Field(min_length=1)] = _SPACES
+    characters: Annotated[str, Field(min_length=1)] | None = None
     """The characters that are taken away; left out, all white space."""
 
     side: Literal["both", "start", "end"] = "both"
     """Which end is trimmed."""
 
     def conversion(self) -> Convert:
+        taken = self.characters or _SPACES
         strip = {"both": str.strip, "start": str.lstrip, "end": str.rstrip}[self.side]
-        return of_text(self.field, lambda text: strip(text, self.characters))
+        return of_text(self.field, lambda text: strip(text, taken))
