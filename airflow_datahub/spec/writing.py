@@ -8,9 +8,11 @@ import re
 import textwrap
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, Literal, get_args, get_origin
+from uuid import UUID
 
 import yaml
 from pydantic import BaseModel
@@ -67,7 +69,7 @@ def _text(value: Any) -> str:
         return shortest(value)
     if isinstance(value, datetime | date | time):
         return value.isoformat()
-    if isinstance(value, PurePath):
+    if isinstance(value, PurePath | Decimal | UUID):
         return str(value)
     raise ValueError(f"a pipeline holds text, numbers, lists and mappings, not {type(value).__name__}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,12 +20,20 @@ def states(deployment: Deployment, run_id: str) -> dict[str, str | None]:
     return {task["task_id"]: task["state"] for task in deployment.airflow.tasks("graph", run_id)}
 
 
-def answer(deployment: Deployment, run_id: str, option: str) -> Any:
-    """Say what a person says in Airflow's list of required actions, who is not faster than the task's process ends:
-    Airflow (3.3.2) would end that as one that should not run any more."""
-    time.sleep(3)
+def answered(deployment: Deployment, run_id: str, option: str) -> str:
+    """Say what a person says in Airflow's list of required actions until the run has ended: its state.
+
+    Airflow (3.3.2) ends a task's process that is still there when the answer comes as one that should not run any more,
+    and the next try asks again."""
     path = f"/dags/graph/dagRuns/{run_id}/taskInstances/approve/-1/hitlDetails"
-    return deployment.airflow.request("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+    deadline = time.monotonic() + 240
+    while (state := deployment.airflow.state("graph", run_id)) not in ("success", "failed"):
+        assert time.monotonic() < deadline, "it never ended"
+        if waits(deployment, run_id):
+            time.sleep(5)
+            deployment.airflow.request("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+        time.sleep(1)
+    return state
 
 
 def waits(deployment: Deployment, run_id: str) -> bool:
@@ -47,16 +54,13 @@ def test_a_gate_that_is_refused_and_then_approved(deployment: Deployment) -> Non
     detail = deployment.airflow.get(f"/dags/graph/dagRuns/{first}/taskInstances/approve/-1/hitlDetails")
     assert detail["subject"] == "Load 20000 at most, of refused?"
     assert "20,000 records read, 0 rejected" in detail["body"]
-    answer(deployment, first, "Refuse")
-    assert deployment.airflow.wait("graph", first) == "success"
+    assert answered(deployment, first, "Refuse") == "success"
     assert [states(deployment, first)[key] for key in ("approve", "load", "commit")] == ["skipped"] * 3
     assert deployment.count("graph") == 0
     assert files(deployment), "what was read waits for the next run"
 
     second = deployment.start("graph", "approved")
-    until(lambda: waits(deployment, second), 120)
-    answer(deployment, second, "Approve")
-    assert deployment.airflow.wait("graph", second) == "success"
+    assert answered(deployment, second, "Approve") == "success"
     assert states(deployment, second) == dict.fromkeys(STAGES, "success")
     assert deployment.api.stats()["requests"] - asked <= 1, "what ran before the gate ran once"
     assert deployment.count("graph") == deployment.api.stats()["unique"]
@@ -67,9 +71,7 @@ def test_a_gate_that_is_refused_and_then_approved(deployment: Deployment) -> Non
 
 def test_clearing_a_task_in_the_middle_says_from_where_to_clear(deployment: Deployment) -> None:
     run_id = deployment.start("graph", "cleared")
-    until(lambda: waits(deployment, run_id), 120)
-    answer(deployment, run_id, "Approve")
-    assert deployment.airflow.wait("graph", run_id) == "success"
+    assert answered(deployment, run_id, "Approve") == "success"
     body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["clicked"], "only_failed": False}
     deployment.airflow.request("POST", "/dags/graph/clearTaskInstances", json=body)
     until(lambda: states(deployment, run_id)["clicked"] == "failed", 60)

@@ -1,7 +1,7 @@
 """Write one of two values, by a condition.
 
 Example:
-    if_else: {if: {field: total, gte: 100}, to: tier, then: gold, else: {field: basic_tier}}
+    if_else: {when: {field: total, gte: 100}, to: tier, then: gold, else: {field: basic_tier}}
 
 Given:
     - {total: 120, basic_tier: basic}
@@ -23,7 +23,7 @@ from airflow_datahub.paths import MISSING, FieldPath, setter
 
 
 class IfElse(Transform):
-    condition: Condition = Field(alias="if")
+    when: Condition
     """What decides."""
 
     to: FieldPath
@@ -36,7 +36,7 @@ class IfElse(Transform):
     """The value where it does not."""
 
     def compile(self, run: Run) -> Function:
-        holds, put = self.condition.compile(), setter(self.to)
+        holds, put = self.when.compile(), setter(self.to)
         yes, no = chosen(self.then), chosen(self.otherwise)
 
         def choose(record: Record) -> Record:

@@ -30,7 +30,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], Any]] = [
     ("date_diff", {"from_": "a", "until": "b", "to": "d", "unit": "days"},
      {"a": "2024-01-03", "b": "2024-01-01T01:00:00Z"}, {"a": "2024-01-03", "b": "2024-01-01T01:00:00Z", "d": -1}),
     ("now", {"to": "n"}, {}, {"n": "2024-01-15T09:50:00Z"}),
-    ("if_else", {"if": {"field": "a", "gt": 1}, "to": "b", "then": {"field": "a"}, "else": 0}, {"a": 2},
+    ("if_else", {"when": {"field": "a", "gt": 1}, "to": "b", "then": {"field": "a"}, "else": 0}, {"a": 2},
      {"a": 2, "b": 2}),
     ("switch", {"to": "b", "cases": [{"when": {"field": "a", "gt": 1}, "then": "many"}], "default": "few"}, {"a": 1},
      {"a": 1, "b": "few"}),
