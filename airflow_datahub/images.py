@@ -35,7 +35,7 @@ def opened(field: str, value: Any, extra: str) -> tuple[Any, bool]:
             found.load()
             return ops.exif_transpose(found), value.startswith("data:")
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, image.DecompressionBombError) as error:
-        raise unfit(field, value[:40], f"is not a picture that can be read: {str(error)[:100]}") from error
+        raise unfit(field, value[:40], "is not a picture that can be read") from error
 
 
 def written(picture: Any, kind: Format, quality: int, as_address: bool) -> str:

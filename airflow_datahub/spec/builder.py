@@ -200,13 +200,22 @@ def _operator(given: Given) -> dict[str, Any]:
 def _named(kind: Kind, given: Mapping[str, Any] | Adapter) -> tuple[str, Any]:
     """An adapter's name and fields."""
     if isinstance(given, Adapter):
-        return name_of(kind, type(given)), dumped(given)
+        return name_of(kind, type(given)), _as_it_is(dumped(given))
     if not isinstance(given, Mapping) or len(given) != 1:
         raise ValueError(
             f"{_CALLED[kind]} is given by name, as adapter.<name>(…) or as an object, not as {given!r:.80}"
         )
     ((name, fields),) = given.items()
     return str(name), fields
+
+
+def _as_it_is(value: Any) -> Any:
+    """What an object holds is what it means: nothing in it is taken from the environment."""
+    if isinstance(value, str):
+        return value.replace("${", "$${")
+    if isinstance(value, Mapping):
+        return {key: _as_it_is(each) for key, each in value.items()}
+    return [_as_it_is(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def name_of(kind: Kind, cls: type[Adapter]) -> str:
