@@ -25,14 +25,14 @@ def finder(pattern: str) -> Callable[[str], bool]:
     return validator.isinstance_python
 
 
-def searcher(pattern: str, *, ignore_case: bool = False) -> Any:
+def searcher(pattern: str) -> Any:
     """The pattern as RE2 compiles it: `search`, `finditer` and `sub` as those of `re`. Raises ValueError for a bad one.
 
     They raise UnicodeEncodeError for a text with half a surrogate pair."""
     import re2
 
     options = re2.Options()
-    options.log_errors, options.case_sensitive = False, not ignore_case
+    options.log_errors = False
     try:
         return re2.compile(pattern, options)
     except (re2.error, UnicodeEncodeError) as error:

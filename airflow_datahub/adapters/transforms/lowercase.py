@@ -1,4 +1,6 @@
-"""Write a text in small letters, as Unicode has them.
+"""Write a text in small letters, as Unicode has them for all languages; a sigma at the end of a word becomes `ς`.
+
+The rules of single languages are not applied: a Turkish `I` becomes `i`.
 
 Example:
     lowercase: {field: email}

@@ -1,7 +1,7 @@
-"""Make a text as long as it must be by putting a character before or behind it.
+"""Make a text as long as it must be by putting a character before or behind it. A longer text stays as it is.
 
 Example:
-    pad: {field: sku, length: 6, with: "0"}
+    pad: {field: sku, length: 6, character: "0"}
 
 Given:
     - {sku: "123"}
@@ -23,14 +23,15 @@ from airflow_datahub.conversion import Conversion, Convert, of_text
 
 class Pad(Conversion):
     length: Annotated[int, Field(ge=1, le=10_000)]
-    """How long the text is to be at least, in characters."""
+    """Characters that the text has at least, counted as databases do: an accent of its own is one."""
 
-    with_: Annotated[str, Field(min_length=1, max_length=1, alias="with")] = " "
+    side: Literal["left", "right"] = "left"
+    """Where the characters are put; left is where the text begins, in any script."""
+
+    character: Annotated[str, Field(min_length=1, max_length=1)] = " "
     """The character that is put there."""
 
-    side: Literal["start", "end"] = "start"
-    """Where it is put."""
-
     def conversion(self) -> Convert:
-        just = str.rjust if self.side == "start" else str.ljust
-        return of_text(self.field, lambda text: just(text, self.length, self.with_))
+        pad = str.rjust if self.side == "left" else str.ljust
+        length, character = self.length, self.character
+        return of_text(self.field, lambda text: pad(text, length, character))

@@ -1,6 +1,7 @@
-"""Take the text out of HTML: without tags, scripts and styles, entities read, white space as one space.
+"""Take the text out of HTML: tags dropped, entities read, white space as one space.
 
-Blocks such as paragraphs and list items become lines of their own. Broken HTML is read as browsers do.
+Paragraphs, list items, rows of tables and other blocks become lines of their own. What nobody reads is left out:
+comments, scripts, styles, templates, the title. Broken HTML gives what can be read of it.
 
 Example:
     strip_html: {field: description}
@@ -14,35 +15,15 @@ Gives:
 
 from __future__ import annotations
 
-from airflow_datahub.conversion import Conversion, Convert, of_text, unfit
-
-_DROPPED = ["script", "style", "head", "template", "noscript"]
-_BLOCKS = [
-    "address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "figcaption", "figure", "footer",
-    "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section",
-    "table", "td", "th", "tr", "ul",
-]  # fmt: skip
+from airflow_datahub.conversion import Conversion, Convert, of_text
 
 
 class StripHtml(Conversion):
-    lines: bool = True
-    """Give blocks lines of their own; false: all in one line."""
+    separator: str = "\n"
+    """What stands between blocks; " " puts all in one line."""
 
     def conversion(self) -> Convert:
-        return of_text(self.field, self._text)
+        from airflow_datahub.html_text import blocks
 
-    def _text(self, html: str) -> str:
-        from bs4 import BeautifulSoup
-
-        try:
-            soup = BeautifulSoup(html, "html.parser")
-            for element in soup.find_all(_DROPPED):
-                element.decompose()
-            for element in soup.find_all(_BLOCKS):
-                element.insert_before("\n")
-                element.append("\n")
-            text = soup.get_text()
-        except (RecursionError, AssertionError, ValueError) as error:
-            raise unfit(self.field, html, "is HTML too deep or too broken to be read") from error
-        lines = [line for each in text.split("\n") if (line := " ".join(each.split()))]
-        return ("\n" if self.lines else " ").join(lines)
+        separator = self.separator
+        return of_text(self.field, lambda html: separator.join(blocks(html)))

@@ -1,6 +1,7 @@
-"""Cut a text that is too long.
+"""Cut a text that is too long, for a column or a feed that takes only so much.
 
-A combining mark is never cut off from its letter.
+What is seen as one character is never cut apart: a letter and its accents, an emoji of several, a flag. White space
+before the cut is taken away.
 
 Example:
     truncate: {field: title, length: 12, suffix: "…", words: true}
@@ -16,61 +17,74 @@ Gives:
 
 from __future__ import annotations
 
-import unicodedata
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from airflow_datahub.conversion import Conversion, Convert, mistake, of_text
+from airflow_datahub.characters import whole
+from airflow_datahub.conversion import Conversion, Convert, mistake, of_text, unfit
 
 
 class Truncate(Conversion):
-    length: Annotated[int, Field(ge=1)]
-    """How long the text may be, suffix included."""
+    length: Annotated[int, Field(ge=1)] | None = None
+    """Characters that the text may have, suffix included, counted as databases do: an accent of its own is one."""
 
-    unit: Literal["characters", "bytes"] = "characters"
-    """What is counted; bytes are those of UTF-8, as databases and feeds count them."""
+    bytes: Annotated[int, Field(ge=1)] | None = None
+    """Instead of `length`: bytes that the text may have in UTF-8, suffix included."""
 
     suffix: str = ""
     """What is put behind a text that was cut."""
 
     words: bool = False
-    """Cut at the end of a word, where there is one."""
+    """Cut at the end of a word; within it only where the first word alone is too long."""
 
     @model_validator(mode="after")
-    def _suffix_fits(self) -> Truncate:
-        if self._size(self.suffix) >= self.length:
-            raise mistake("`suffix` alone is as long as `length`")
+    def _fits(self) -> Truncate:
+        if (self.length is None) is (self.bytes is None):
+            raise mistake("takes `length` or `bytes`, one of them")
+        if self._room() < 1:
+            raise mistake("leaves no room: `suffix` alone is as long as the text may be")
         return self
 
     def conversion(self) -> Convert:
-        room = self.length - self._size(self.suffix)
+        end_of, words, suffix = self._end(), self.words, self.suffix
 
         def convert(text: str) -> str:
-            if self._size(text) <= self.length:
+            end = end_of(text)
+            if end is None:
                 return text
-            return self._cut(text, room).rstrip() + self.suffix
+            start = text[: whole(text, end)]
+            return (_whole_words(start, text[len(start) :]) if words else start).rstrip() + suffix
 
         return of_text(self.field, convert)
 
-    def _cut(self, text: str, room: int) -> str:
-        end = room if self.unit == "characters" else len(_whole(text.encode("utf-8", "surrogatepass")[:room]))
-        if self.words and not text[end : end + 1].isspace():
-            last = max(text.rfind(space, 0, end) for space in " \t\n")
-            end = last if last > 0 else end
-        while end and unicodedata.combining(text[end : end + 1] or " "):
-            end -= 1
-        return text[:end]
+    def _room(self) -> int:
+        return self.length - len(self.suffix) if self.length else (self.bytes or 0) - len(self.suffix.encode())
 
-    def _size(self, text: str) -> int:
-        return len(text) if self.unit == "characters" else len(text.encode("utf-8", "surrogatepass"))
+    def _end(self) -> Callable[[str], int | None]:
+        """A function that tells how many characters there is room for; None where the text is short enough."""
+        room, length = self._room(), self.length
+        if length:
+            return lambda text: room if len(text) > length else None
+
+        def end(text: str) -> int | None:
+            encoded = _encoded(self.field, text)
+            return len(encoded[:room].decode(errors="ignore")) if len(encoded) > (self.bytes or 0) else None
+
+        return end
 
 
-def _whole(start: bytes) -> str:
-    """The characters of which all bytes are there."""
-    for end in range(len(start), max(len(start) - 4, -1), -1):
-        try:
-            return start[:end].decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
-            continue
-    return ""
+def _encoded(field: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        reason = "holds half a surrogate pair; `normalize_unicode` with `remove_control: true` takes it out"
+        raise unfit(field, text, reason) from error
+
+
+def _whole_words(start: str, rest: str) -> str:
+    if start[-1:].isspace() or rest[:1].isspace():
+        return start
+    words = start.rsplit(None, 1)
+    return words[0] if len(words) > 1 else start

@@ -1,4 +1,6 @@
-"""Write a text in capital letters, as Unicode has them: `straße` becomes `STRASSE`.
+"""Write a text in capital letters, as Unicode has them for all languages: `straße` becomes `STRASSE`.
+
+The rules of single languages are not applied: a Turkish `i` becomes `I`, Greek letters keep their accents.
 
 Example:
     uppercase: {field: country}

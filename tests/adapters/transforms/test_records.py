@@ -40,7 +40,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], Any]] = [
     ("explode", {"field": "a", "empty": "drop"}, {"i": 1, "a": []}, None),
     ("explode", {"field": "a"}, {"i": 1}, {"i": 1}),
     ("unpivot", {"keep": ["i"]}, {"i": 1, "a": 2, "b": None}, [{"i": 1, "name": "a", "value": 2}]),
-    ("concat", {"fields": ["a", "b"], "to": "c", "separator": "-"}, {"a": "x", "b": 2}, {"a": "x", "b": 2, "c": "x-2"}),
+    ("concat", {"parts": ["a", "b"], "to": "c", "separator": "-"}, {"a": "x", "b": 2}, {"a": "x", "b": 2, "c": "x-2"}),
     ("ensure", {"that": {"field": "a", "gt": 0}}, {"a": 1}, {"a": 1}),
     ("require", {"fields": ["a"]}, {"a": ""}, {"a": ""}),
     ("validate_schema", {"schema": {"required": ["a"]}}, {"a": None}, {"a": None}),

@@ -1,0 +1,4 @@
+# airflow dag of text_examples.yaml, written by "airflow-datahub stubs"
+from airflow_datahub.dag_factory import build
+
+dag = build(__file__)
