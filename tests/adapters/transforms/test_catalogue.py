@@ -1,4 +1,4 @@
-"""Operators of one value (those on text: test_text.py), each by what it makes of values, and by those that it refuses."""
+"""Operators of one value (those on text: test_text.py), each by what it makes of values and what it refuses."""
 
 from __future__ import annotations
 
