@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from airflow_datahub.engine.secrecy import keeping_secrets, masked_error
 from airflow_datahub.engine.stage import Assignment, Stage, named
 from airflow_datahub.engine.tally import Tally
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, RunError
+from airflow_datahub.locks import Check, Wanted, held
 from airflow_datahub.spec import Pipeline, plan, resolve_params
 from airflow_datahub.spec import Stage as Planned
 from airflow_datahub.spool.manifest import Manifest
@@ -112,13 +113,31 @@ def _run(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task) -
     if stage.kind == "commit":
         commit(pipeline, run, store, task.handed)
         return Outcome(summary="ingestion committed")
-    if stage.alone:
-        return _run_stage(pipeline, run, log, store, task, None)
-    handed = handing(pipeline, stage, task.handed, run, store, full=task.full)
-    return _run_stage(part_of(pipeline, stage), run, log, store, task, handed)
+    part, handed = pipeline, None
+    if not stage.alone:
+        part = part_of(pipeline, stage)
+        handed = handing(pipeline, stage, task.handed, run, store, full=task.full)
+    with ExitStack() as holding:
+        with naming(pipeline.id, part.load.key):
+            may_write = holding.enter_context(_lock(pipeline, stage, run))
+        return _run_stage(part, run, log, store, task, handed, may_write)
 
 
-def _run_stage(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task, handed: Handing | None) -> Outcome:
+def _lock(pipeline: Pipeline, stage: Planned, run: Run) -> AbstractContextManager[Check]:
+    """The pipeline's lock, held where the stage ends with a sink."""
+    lock = pipeline.lock
+    if lock is None or stage.hands_on:
+        return nullcontext(lambda: None)
+    wanted = Wanted(
+        name=lock.name, backend=lock.backend, connection=lock.connection, ttl=lock.ttl.total_seconds(),
+        wait=lock.wait.total_seconds(), holder=f"{pipeline.id} {run.run_id}",
+    )  # fmt: skip
+    return held(wanted, run)
+
+
+def _run_stage(
+    pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task, handed: Handing | None, may_write: Check
+) -> Outcome:
     own = handed.values if handed else {}
     values = {**task.values, **own, "params": run.params, "run_id": run.run_id}
     run = replace(run, concurrency=pipeline.concurrency)
@@ -127,6 +146,7 @@ def _run_stage(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: T
         writer = rendered(pipeline.load.sink, values).open(run, stream)
     try:
         assignment = _assignment(pipeline, run, store, values, stream, writer, task, handed)
+        assignment = replace(assignment, may_write=may_write)
         with naming(pipeline.id, pipeline.extract.key):
             assignment.source.open(assignment.run)
     except BaseException:

@@ -98,6 +98,8 @@ class Assignment:
     limit: int | None = None
     replaces: bool = False
     """What the run brings is shown at its end, all at once."""
+    may_write: Callable[[], None] = lambda: None
+    """Asked before each commit; raises where it may not be made."""
 
 
 class Stage:
@@ -329,6 +331,7 @@ class Stage:
             self._complete = not do.replaces
             return
         counters = self._tally.as_json(self._tally.steps)
+        do.may_write()
         self._writer.finish(self._checkpoint(self._committed or START, counters))
 
     def _checkpoint(self, place: Place, counters: Mapping[str, Any]) -> Checkpoint:
@@ -352,6 +355,7 @@ class Stage:
             self._do.rejects.add(self._version + 1, [*load.rejects, *refused], provisional=self._do.keeps_checkpoint)
             return self._tally.as_json(steps)
 
+        self._do.may_write()
         self._writer.commit(prepared, self._checkpoint(load.place, {}), settle)
         self._pace.learn(load.read, time.perf_counter() - started)
         self._version += 1

@@ -13,24 +13,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from airflow_datahub.contract import Connection, Log, Run
+from airflow_datahub.contract import Log, Run
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.http.breaker import LOOK_AGAIN, Breaker, Fuse
-from airflow_datahub.http.extra import wrong
 from airflow_datahub.http.target import Target
+from airflow_datahub.redis_connection import CALL, CONNECT, client_of
 
 if TYPE_CHECKING:
     from redis import Redis
 
 PREFIX = "airflow_datahub:breaker:"
-CONNECT = 1.0
-"""Seconds for connecting."""
-CALL = 0.5
-"""Seconds for one answer."""
 LONGEST = CONNECT + CALL
 """Seconds that a request is held up at most where Redis does not answer, once until it is taken for lost."""
 REST = 10.0
@@ -93,76 +87,6 @@ key. A trial has a field `trial:<token>` that says until when it counts."""
 
 class Away(Exception):
     """Redis does not answer."""
-
-
-class Extra(BaseModel):
-    """The fields of a connection's extra that Airflow's own Redis provider knows; others are let be, as it does."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    db: int | None = Field(None, ge=0)
-    cluster: bool = False
-    ssl: bool = False
-    ssl_cert_reqs: Literal["none", "optional", "required"] = "required"
-    ssl_ca_certs: str | None = None
-    ssl_certfile: str | None = None
-    ssl_keyfile: str | None = None
-    ssl_check_hostname: bool = True
-
-
-def client_of(connection: Connection) -> Redis:
-    """A client of the server that a connection of type redis names; it connects once it is used.
-
-    Raises ConfigurationError where the library is missing or the connection cannot be used."""
-    try:
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.exceptions import ConnectionError as Lost
-        from redis.retry import Retry
-    except ImportError:
-        raise wrong(
-            connection, "the library for Redis is missing: install it with `pip install 'airflow-datahub[redis]'`"
-        ) from None
-    extra, number = _extra(connection), _database(connection)
-    number = number if extra.db is None else extra.db
-    tls = extra.model_dump(include={name for name in Extra.model_fields if name.startswith("ssl_")})
-    return Redis(
-        host=connection.host or "localhost", port=connection.port or 6379, db=number,
-        username=connection.login or None, password=_password(connection),
-        socket_connect_timeout=CONNECT, socket_timeout=CALL,
-        # once more, for a connection that the server closed while nothing was asked
-        retry=Retry(NoBackoff(), 1, supported_errors=(Lost,)), decode_responses=True, protocol=2, ssl=extra.ssl,
-        **(tls if extra.ssl else {}),
-    )  # fmt: skip
-
-
-def _extra(connection: Connection) -> Extra:
-    if connection.type != "redis":
-        hint = '; put "ssl": true into its extra' if connection.type == "rediss" else ""
-        raise wrong(
-            connection, f"is of type {connection.type!r}; the option redis_conn_id needs one of type redis{hint}"
-        )
-    try:
-        extra = Extra.model_validate(dict(connection.extra))
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        raise wrong(connection, f"extra {'.'.join(map(str, first['loc']))!r}: {first['msg']}") from None
-    if extra.cluster:
-        raise wrong(connection, "extra 'cluster': a cluster cannot keep the state of circuit breakers, one server can")
-    return extra
-
-
-def _database(connection: Connection) -> int:
-    text = connection.schema or "0"
-    if text.isascii() and text.isdigit():
-        return int(text)
-    raise wrong(connection, f"its schema is {text[:80]!r}, not the number of a database")
-
-
-def _password(connection: Connection) -> str | None:
-    """As Airflow's provider reads it: its form cannot leave the password out."""
-    text = connection.password or ""
-    return None if text.lower() in ("none", "false", "") else text
 
 
 class Link:

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from airflow_datahub.contract import Record
 from airflow_datahub.paths import FieldPath
 from airflow_datahub.quantities import Duration, SomeTime, wanted
+from airflow_datahub.spec.locking import AnyLock
 from airflow_datahub.spec.notices import Notify
 from airflow_datahub.spec.step_types import AnyStep, ExtractStep, LoadStep, Word
 from airflow_datahub.spec.words import (
@@ -168,6 +169,9 @@ class Definition(Word):
 
     priority: Positive = 1
     """Of two waiting tasks the one of higher priority starts first."""
+
+    lock: AnyLock | None = None
+    """One writer at a time for what this name stands for, also over several Airflow deployments."""
 
     rejects: Rejects = Rejects()
     """How many rejects a run may have."""

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_datahub.contract import Connection
 from airflow_datahub.errors import ConfigurationError
-from airflow_datahub.http.breaker_redis import client_of
+from airflow_datahub.redis_connection import client_of
 from tests.world import ROOT
 
 
@@ -20,7 +20,7 @@ def test_without_the_library_the_error_names_the_extra() -> None:
     import sys
     sys.modules["redis"] = None
     from airflow_datahub.contract import Connection
-    from airflow_datahub.http.breaker_redis import client_of
+    from airflow_datahub.redis_connection import client_of
     client_of(Connection("states", "redis"))
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, capture_output=True, text=True)
@@ -42,10 +42,10 @@ def test_the_fields_are_those_of_airflows_provider() -> None:
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        (Connection("r", "rediss"), "is of type 'rediss'.* needs one of type redis"),
+        (Connection("r", "rediss"), "is of type 'rediss'.* must be redis"),
         (Connection("r", "redis", schema="public"), "its schema is 'public', not the number of a database"),
         (Connection("r", "redis", extra={"ssl_cert_reqs": "maybe"}), "extra 'ssl_cert_reqs': "),
-        (Connection("r", "redis", extra={"cluster": True}), "a cluster cannot keep the state"),
+        (Connection("r", "redis", extra={"cluster": True}), "a cluster cannot keep what"),
     ],
 )
 def test_a_connection_that_cannot_be_used_is_named(given: Connection, error: str) -> None:

@@ -20,7 +20,8 @@ from airflow_datahub.contract import Connection, Run, Silence
 from airflow_datahub.errors import ConfigurationError, RetryLater, RunFailed
 from airflow_datahub.http import breaker_redis
 from airflow_datahub.http.breaker import Fuse
-from airflow_datahub.http.breaker_redis import PREFIX, Link, SharedBreaker, client_of
+from airflow_datahub.http.breaker_redis import PREFIX, Link, SharedBreaker
+from airflow_datahub.redis_connection import client_of
 from tests.hostile import Asked, Hostile, Reply, reply
 from tests.http.asking import ask, connection
 from tests.redis_server import RedisServer

@@ -18,7 +18,6 @@ GIVEN = {
         "catchup": "true",
         "intervals": "true",
         "triggers": "[{webhook: {}}]",
-        "lock": "warehouse.events",
         "hooks": "{before: {load: []}}",
     },
     "rejects": {"keep": "30d"},
