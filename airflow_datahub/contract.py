@@ -10,6 +10,7 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
@@ -29,7 +30,7 @@ from airflow_datahub.connections import Connection as Connection
 from airflow_datahub.connections import Place as Place
 from airflow_datahub.connections import UndefinedConnection as UndefinedConnection
 from airflow_datahub.connections import no_connections
-from airflow_datahub.errors import ConfigurationError
+from airflow_datahub.errors import ConfigurationError, RejectRecord
 from airflow_datahub.inlining import Code as Code
 from airflow_datahub.logs import Log as Log
 from airflow_datahub.logs import Silence as Silence
@@ -137,6 +138,13 @@ class Run:
     none."""
     on_count: Callable[[Counted], None] = lambda counted: None
     """Told every few seconds, and once more at the end, what has been counted since it was told last."""
+    folder: Path = Path()
+    """Where the paths of files that a spec names begin: the folder it stands in."""
+    answers: Callable[..., Any] | None = None
+    """In a test of a spec: what another system answers to a request, both as JSON; ConfigurationError where the test
+    does not say. None: the system is asked."""
+    closing: ExitStack = field(default_factory=ExitStack, repr=False, compare=False)
+    """Closed once the stage has ended: what an adapter has opened that has no end of its own."""
     kept: MutableMapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """What the run's adapters share while it lasts, each under a name that begins with its own: the rate that an API
     allows, a token."""
@@ -204,12 +212,37 @@ path that changes), and raises RejectRecord for a record that it cannot serve. I
 others change."""
 
 
+BatchFunction = Callable[[Sequence[Record]], Sequence[Record | RejectRecord | None]]
+"""A compiled operator of many records: one result a record, which may be the error that rejects it. The rules are those
+of a Function."""
+
+
+def alone(batch: BatchFunction) -> Function:
+    """The function of one record that a function of a batch is, too."""
+
+    def apply(record: Record) -> Applied:
+        (result,) = batch([record])
+        if isinstance(result, RejectRecord):
+            raise result
+        return result
+
+    return apply
+
+
 class Transform(Adapter):
     """Turns one record into a record, none or several."""
 
     def compile(self, run: Run) -> Function:
         """The function of one record, pure over the record and the run's constants."""
-        raise NotImplementedError
+        batch = self.compile_batch(run)
+        if batch is None:
+            raise NotImplementedError
+        return alone(batch)
+
+    def compile_batch(self, run: Run) -> BatchFunction | None:
+        """For an operator that works on many records at once, such as one that asks another system: the function of a
+        batch. None: it works on one."""
+        return None
 
     def inline(self, code: Code) -> bool:
         """Write what the compiled function does into `code`; False, and nothing written, where it is called instead.

@@ -33,7 +33,7 @@ import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -71,7 +71,7 @@ RUN = Run(
 )
 """A run for adapters that need no more of a connection than a password."""
 
-_SECTION = re.compile(r"^(Example|Given|Gives):\n((?:[ \t]+.*\n?|\n)+)", re.MULTILINE)
+_SECTION = re.compile(r"^(Example|Given|Gives|Answers):\n((?:[ \t]+.*\n?|\n)+)", re.MULTILINE)
 _SECRET = re.compile(r"(?:^|_)(?:password|passwd|passphrase|secret|token|api_?key|private_?key|credentials?)$")
 
 _IMPORTS = """
@@ -113,6 +113,13 @@ class Subject:
         assert node is not None, f"`{title}:` is no YAML"
         assert not problems, f"`{title}:` is no YAML: {problems[0]}"
         return node.value
+
+    def run(self) -> Run:
+        """A run in which other systems answer what the docstring says under `Answers:`, and know nothing else."""
+        if "\nAnswers:\n" not in (import_module(self.module).__doc__ or ""):
+            return RUN
+        answers = {json.dumps(each["request"]): each["answer"] for each in self.section("Answers")}
+        return replace(RUN, answers=lambda request: answers.get(json.dumps(request)))
 
     def example(self) -> Adapter:
         """The adapter as its example configures it."""
@@ -308,13 +315,13 @@ def _all_names(value: Any) -> Iterator[str]:
 
 
 def _compiled(subject: Subject) -> Function:
-    return cast("Transform", subject.example()).compile(RUN)
+    return cast("Transform", subject.example()).compile(subject.run())
 
 
 def _inlined(subject: Subject, fresh: bool) -> Loop:
     code, transform = Code(fresh=fresh), cast("Transform", subject.example())
     if not transform.inline(code):
-        code.call(transform.compile(RUN))
+        code.call(transform.compile(subject.run()))
     return code.loop()
 
 

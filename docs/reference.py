@@ -131,7 +131,9 @@ def _adapter(found: Description) -> Iterator[str]:
     yield from (f"### `{found.name}`", "", found.text, "")
     yield from ("```yaml", found.example, "```", "")
     if found.given:
-        yield from ("```yaml", "given:", _indented(found.given), "gives:", _indented(found.gives), "```", "")
+        parts = {"answers:": found.answers, "given:": found.given, "gives:": found.gives}
+        shown = [line for title, text in parts.items() if text for line in (title, _indented(text))]
+        yield from ("```yaml", *shown, "```", "")
     yield from _tables(found.fields, found.mappings)
 
 

@@ -35,6 +35,7 @@ def describe(
 def _page(found: Description) -> Iterator[str]:
     yield from (f"{found.kind[:-1]} {found.name} ({found.module})", "", found.text, "")
     yield from _block("Example", found.example)
+    yield from _block("Answers", found.answers)
     yield from _block("Given", found.given)
     yield from _block("Gives", found.gives)
     yield from _fields("Fields", found.fields)

@@ -7,9 +7,9 @@ operator, where the policy `on_error` is decided; operators are pure: nothing is
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -17,9 +17,21 @@ from typing import Any
 from msgspec import Raw
 
 from airflow_datahub.conditions.condition import Form
-from airflow_datahub.contract import Applied, Batch, Code, Function, Opaque, Record, Run, Unreadable, nothing_opaque
+from airflow_datahub.contract import (
+    Applied,
+    Batch,
+    BatchFunction,
+    Function,
+    Opaque,
+    Record,
+    Run,
+    Unreadable,
+    alone,
+    nothing_opaque,
+)
 from airflow_datahub.engine.projection import Projection, decoded
 from airflow_datahub.engine.rendering import rendered
+from airflow_datahub.engine.sequence import Sequenced
 from airflow_datahub.errors import RejectRecord, RunError, StopRun
 from airflow_datahub.inlining import Loop
 from airflow_datahub.paths import read_by
@@ -121,7 +133,11 @@ class CompiledStep:
         count = Counters(records_in=len(flow.records))
         after = Flow([], [], [], flow.rejects, {**flow.counters, self.key: count})
         if self.operators:
-            self._optimistic(flow, after, count)
+            try:
+                self._optimistic(flow, after, count)
+            except RunError as error:
+                error.step = error.step or self.key
+                raise
         else:
             after = replace(flow, counters=after.counters)
         count.records_out = len(after.records)
@@ -201,17 +217,38 @@ def _asks_for(condition: Form, names: tuple[str, ...]) -> bool:
 
 def _compiled_step(step: Processing, run: Run, values: dict[str, Any]) -> CompiledStep:
     operators: list[_Operator] = []
-    fresh, shared = Code(fresh=True), Code(fresh=False)
+    fresh, shared = Sequenced(fresh=True), Sequenced(fresh=False)
+    answers = partial(run.answers, step.key) if run.answers else None
     for each in step.operators if is_on(step, run.params) else ():
         transform = rendered(each.transform, values)
-        function, holds = transform.compile(run), each.condition.compile() if each.condition else None
+        own, holds = replace(run, answers=answers), each.condition.compile() if each.condition else None
+        batch = _named(each.name, transform.compile_batch(own))
+        function = alone(batch) if batch else transform.compile(own)
         apply = _where(holds, function) if holds else function
         operators.append(_Operator(each.name, apply, each.on_error or step.on_error))
         for code in (fresh, shared):
-            with code.under(f"if {code.constant(holds)}(record)") if holds else nullcontext():
-                if not transform.inline(code):
-                    code.call(function)
+            if batch:
+                code.then(batch, holds)
+            else:
+                code.inline(transform, function, holds)
     return CompiledStep(step.key, tuple(operators), fresh.loop(), shared.loop())
+
+
+def _named(name: str, batch: BatchFunction | None) -> BatchFunction | None:
+    """The operator's name in the text of what goes wrong; one thread at a time, since it may remember."""
+    if batch is None:
+        return None
+    one_by_one = threading.Lock()
+
+    def serve(records: Sequence[Record]) -> Sequence[Record | RejectRecord | None]:
+        try:
+            with one_by_one:
+                return batch(records)
+        except RunError as error:
+            error.args = (f"operator {name!r}: {error}", *error.args[1:])
+            raise
+
+    return serve
 
 
 def _where(holds: Callable[[Record], bool], function: Function) -> Function:

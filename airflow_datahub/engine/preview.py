@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing
+from contextlib import ExitStack, aclosing, closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 from airflow_datahub.contract import Batch, Record, Run, Simulated
@@ -59,9 +60,10 @@ def preview(pipeline: Pipeline, run: Run, *, limit: int, until: str | None = Non
     The source is asked for no more pages than that takes, ten at most, and the one behind them. Raises the errors of
     `errors.py`; ConfigurationError for a step that there is not. No secret of a connection is in the log or an error.
     """
-    run = keeping_secrets(run)
+    run = keeping_secrets(replace(run, folder=Path(pipeline.file).parent, closing=ExitStack()))
     try:
-        found = _looked(pipeline, run, limit, until)
+        with run.closing:
+            found = _looked(pipeline, run, limit, until)
     except BaseException as raised:
         error = masked_error(raised, run.mask)
         if error is raised:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from airflow_datahub.contract import Checkpoint, Run, Sink, Source, Stream, Writer
@@ -104,7 +105,10 @@ def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()
 
 def _run(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task) -> Outcome:
     params = resolve_params(pipeline, run.params)
-    run, stage = replace(run, revision=pipeline.revision, params=params), task.of(pipeline)
+    run = replace(
+        run, revision=pipeline.revision, params=params, folder=Path(pipeline.file).parent, closing=ExitStack()
+    )  # fmt: skip
+    stage = task.of(pipeline)
     skipped = off(pipeline, stage, params)
     if skipped:
         summary = f"ingestion skipped: {skipped}"
@@ -117,9 +121,9 @@ def _run(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task) -
     if not stage.alone:
         part = part_of(pipeline, stage)
         handed = handing(pipeline, stage, task.handed, run, store, full=task.full)
-    with ExitStack() as holding:
+    with run.closing as closing:
         with naming(pipeline.id, part.load.key):
-            may_write = holding.enter_context(_lock(pipeline, stage, run))
+            may_write = closing.enter_context(_lock(pipeline, stage, run))
         return _run_stage(part, run, log, store, task, handed, may_write)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,8 +13,9 @@ import msgspec
 from airflow_datahub.contract import Batch, Run
 from airflow_datahub.engine.chain import Flow, compiled, set_aside
 from airflow_datahub.engine.parts import Routing
-from airflow_datahub.errors import DatahubError, RejectRecord
+from airflow_datahub.errors import ConfigurationError, DatahubError, RejectRecord
 from airflow_datahub.spec import AnyStep, ExtractStep, Pipeline, PipelineTest, RouteStep, is_on, resolve_params
+from airflow_datahub.spec.models import Answered
 from airflow_datahub.spec.plan import stops
 from airflow_datahub.spec.step_types import Processing
 from airflow_datahub.state import Counters, Reject
@@ -51,12 +54,24 @@ def _complaints(pipeline: Pipeline, test: PipelineTest) -> list[str]:
 def _entered(pipeline: Pipeline, test: PipelineTest) -> tuple[dict[str, list[Any]], list[dict[str, Any]]]:
     """What enters each step, and the rejects."""
     params = resolve_params(pipeline, test.params)
-    run = Run(pipeline=pipeline.id, run_id="test", started=test.now, params=params)
+    run = Run(
+        pipeline=pipeline.id, run_id="test", started=test.now, params=params, folder=Path(pipeline.file).parent,
+        answers=partial(_answer, test.answers),
+    )  # fmt: skip
     trial = _Trial(pipeline, test, run)
     for step in pipeline.steps:
         trial.pass_(step)
     rejects = [{"step": each.step, "operator": each.operator, "reason": each.reason} for each in trial.rejects]
     return trial.entered, rejects
+
+
+def _answer(answers: Mapping[str, Sequence[Answered]], step: str, request: Any) -> Any:
+    for each in answers.get(step, ()):
+        if _canonical(each.request) == _canonical(request):
+            return each.answer
+    raise ConfigurationError(
+        f"step {step!r} asks {_canonical(request)}, and the test's `answers` do not say what comes"
+    )
 
 
 class _Trial:

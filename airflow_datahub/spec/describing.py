@@ -56,6 +56,8 @@ class Description:
     given: str
     """YAML: records that a transform is given; empty for sources and sinks."""
     gives: str
+    answers: str
+    """YAML: what other systems are asked there, and answer; empty where none is asked."""
     fields: tuple[Field, ...]
     mappings: tuple[Mapping, ...]
     """What stands in its fields, and in theirs; conditions left out."""
@@ -104,10 +106,11 @@ def describe(kind: Kind, name: str) -> Description:
     text = inspect.getdoc(import_module(adapter.__module__)) or ""
     prose, _, example = text.partition("Example:\n")
     example, _, sample = example.partition("Given:\n")
+    example, _, answers = example.partition("Answers:\n")
     given, _, gives = sample.partition("Gives:\n")
     return Description(
         kind, name, adapter.__module__, prose.strip(), _dedented(example), _dedented(given), _dedented(gives),
-        tuple(fields(adapter)), tuple(nested(adapter)),
+        _dedented(answers), tuple(fields(adapter)), tuple(nested(adapter)),
     )  # fmt: skip
 
 

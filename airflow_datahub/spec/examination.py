@@ -84,7 +84,7 @@ def _check_params(test: Node, params: Mapping[str, Any], findings: Findings) -> 
 
 
 def _check_steps(test: Node, keys: set[str], steps: Mapping[str, AnyStep], findings: Findings) -> None:
-    for place in ("given", "expect"):
+    for place in ("given", "expect", "answers"):
         node = test.children.get(place)
         for key in node.keys if node else ():
             if key not in keys:

@@ -22,7 +22,6 @@ WORDS: dict[str, dict[str, tuple[Any, str]]] = {
     "step": {
         "partition": (None, "a source is read as one stream"),
     },
-    "test": {"answers": ({}, "there are no lookups")},
 }
 """By place: word, the value that changes nothing, and what holds instead."""
 

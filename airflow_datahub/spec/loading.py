@@ -112,7 +112,6 @@ class _Loading:
             words["rejects"] = self._findings.present("rejects", self._root.children["rejects"])
         self._check_id(words)
         words["params"] = self._read_params(words)
-        words["tests"] = self._without_answers(words)
         return self._findings.validated(Definition, self._root, words, "pipeline")
 
     def _check_id(self, words: dict[str, Any]) -> None:
@@ -134,13 +133,6 @@ class _Loading:
             return words.get("params", {})
         self._params = read_params(node, words.get("schedule") is not None, self._findings)
         return self._params
-
-    def _without_answers(self, words: dict[str, Any]) -> Any:
-        node = self._root.children.get("tests")
-        if node is None or not isinstance(node.value, list):
-            return words.get("tests", ())
-        tests = node.children.values()
-        return [self._findings.present("test", t) if isinstance(t.value, dict) else t.value for t in tests]
 
     def _steps(self, given: bool) -> list[AnyStep]:
         """The steps that are right, in running order."""

@@ -100,6 +100,16 @@ class ExpectedReject(Word):
     """The reason, or a part of it."""
 
 
+class Answered(Word):
+    """What another system is asked, and what it answers."""
+
+    request: Any
+    """What the lookup asks: `{path: …, query: …}` of an API, the values of the columns of a table."""
+
+    answer: Any
+    """What it answers; null: it knows nothing."""
+
+
 class PipelineTest(Word):
     """A test inside the spec: what goes in, and what must come out."""
 
@@ -120,6 +130,9 @@ class PipelineTest(Word):
 
     rejects: tuple[ExpectedReject, ...] = ()
     """All rejects, in order."""
+
+    answers: Mapping[str, tuple[Answered, ...]] = {}
+    """By step: what other systems answer to its lookups. One that is not here fails the test."""
 
 
 class Definition(Word):

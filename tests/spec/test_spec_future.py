@@ -24,7 +24,6 @@ GIVEN = {
     "step": {
         "partition": "{by: window}",
     },
-    "test": {"answers": "{enrich: []}"},
 }
 
 
@@ -34,7 +33,6 @@ def text(place: str, word: str, value: str) -> str:
     heads = {
         "pipeline": said,
         "rejects": f"\nrejects: {{{word}: {value}}}",
-        "test": f"\ntests: [{{name: a, given: {{}}, expect: {{}}, {word}: {value}}}]",
     }
     step = f", {word}: {value}" if place == "step" else ""
     return f"version: 1{heads.get(place, '')}\nsteps:\n- {EXTRACT}{step}}}\n- {TRANSFORM}}}}}]}}\n- {LOAD}\n"

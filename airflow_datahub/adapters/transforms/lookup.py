@@ -17,11 +17,11 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from airflow_datahub.conditions.values import Constant
 from airflow_datahub.contract import Function, Record, Run, Transform
-from airflow_datahub.conversion import unfit
+from airflow_datahub.conversion import mistake, unfit
 from airflow_datahub.paths import MISSING, FieldPath, absent, getter, looked_into, read_by, setter
 from airflow_datahub.texts import as_text
 
@@ -49,6 +49,12 @@ class Lookup(Transform):
 
     required: bool = False
     """Reject a record in which the field is missing or null."""
+
+    @model_validator(mode="after")
+    def _default_fits(self) -> Lookup:
+        if (self.default is None) is (self.missing == "default"):
+            raise mistake("`missing: default` and `default` go together")
+        return self
 
     def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
         return None if read_by(names, self.field) or looked_into(names, self.to or self.field) else names
