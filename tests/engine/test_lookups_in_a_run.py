@@ -23,7 +23,8 @@ steps:
       - sql_lookup: {connection: warehouse, table: names, match: {who: id}, select: {name: name}, missing: reject}
       - template: {to: name, template: "<$${name}>"}
       - http_lookup:
-          {connection: api, path: "/p/$${product}", value: title, to: title, missing: drop, if: {field: product, exists: true}}
+          {connection: api, path: "/p/$${product}", value: title, to: title, missing: drop,
+           if: {field: product, exists: true}}
   - {key: load, type: load, adapter: postgres, config: {connection: warehouse, table: result, key: [id]}}
 """
 
