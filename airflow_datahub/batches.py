@@ -45,6 +45,9 @@ class Batch:
     total: int | None = None
     """Records in the whole source, where it says."""
 
+    ids: Sequence[str] | None = None
+    """Names under which records are applied once, whatever repeats them: of rejects that are replayed."""
+
     mark: Any = None
     """What the source keeps beside its cursor once these records are dealt with, JSON; it finds it again in
     `Run.checkpoint`."""

@@ -351,6 +351,10 @@ class Sink(Adapter):
         from its start, and only a later try of the same run goes on from the checkpoint."""
         return False
 
+    def not_replayed(self) -> str | None:
+        """Why rejects of a run cannot be replayed into it; None: they can."""
+        return None
+
     def asset(self) -> tuple[str, str] | None:
         """Name and URI of what is written to, as the spec alone tells them; None where there is nothing to name."""
         return None

@@ -190,11 +190,12 @@ def _number(value: float) -> str:
 
 def _grouped(store: Store, run: RunRow) -> list[dict[str, Any]]:
     """By step, operator, field and reason as it may be shown, the most frequent first, each with its first."""
+    from airflow_datahub.state import Which
     from airflow_datahub.state.hiding import hidden
 
     groups = store.reject_groups(run.pipeline, run.run_id)
     ids = [group.example for group in groups]
-    first = {row.id: hidden(row) for row in store.rejects(run.pipeline, run.run_id, limit=len(ids), only=ids)}
+    first = {row.id: hidden(row) for row in store.rejects(run.pipeline, Which(ids=frozenset(ids)), limit=len(ids))}
     alike: dict[tuple[Any, ...], dict[str, Any]] = {}
     for group in sorted(groups, key=lambda group: group.example):
         example = first.get(group.example)  # it may have been discarded since

@@ -89,6 +89,10 @@ class Chain:
             flow = step.apply(flow)
         return flow
 
+    def earlier(self, batch: Batch, position: int) -> int | None:
+        """The id of the reject that a record of a batch was before a replay."""
+        return None
+
     def step(self, key: str) -> CompiledStep:
         """The step of that key."""
         return next(step for step in self.steps if step.key == key)

@@ -132,4 +132,6 @@ def _piece(batch: Batch, start: int, end: int) -> Batch:
     if end - start == count:
         return batch
     origins = None if batch.origins is None else batch.origins[start:end]
-    return Batch(batch.records[start:end], batch.cursor, origins, batch.size * (end - start) // count, 0)
+    ids = None if batch.ids is None else batch.ids[start:end]
+    size = batch.size * (end - start) // count
+    return Batch(batch.records[start:end], batch.cursor, origins, size, 0, ids=ids)

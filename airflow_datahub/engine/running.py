@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from airflow_datahub.engine.position import START, Position, told
 from airflow_datahub.engine.progress import Progress, logging_instead
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.rendering import rendered
+from airflow_datahub.engine.replaying import Replaying, begun_replay
 from airflow_datahub.engine.secrecy import keeping_secrets, masked_error
 from airflow_datahub.engine.stage import Assignment, Stage, named
 from airflow_datahub.engine.tally import Tally
@@ -28,7 +30,7 @@ from airflow_datahub.locks import Check, Wanted, held
 from airflow_datahub.spec import Pipeline, plan, resolve_params
 from airflow_datahub.spec import Stage as Planned
 from airflow_datahub.spool.manifest import Manifest
-from airflow_datahub.state import Counters
+from airflow_datahub.state import Counters, Which
 from airflow_datahub.state.store import Store
 
 
@@ -64,6 +66,8 @@ class Task:
     """End after so many records."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """For templates, beside params and run_id."""
+    replay: Which | None = None
+    """Take these rejects through once more, instead of what the source has."""
 
     def of(self, pipeline: Pipeline) -> Planned:
         """The stage itself."""
@@ -99,8 +103,15 @@ def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()
         raise error from None
     if task.of(pipeline).ends_run:
         store.end(pipeline.id, run.run_id, "skipped" if outcome.skipped else "success")
+        _forget(pipeline, store)
     log.flush(last=True)
     return outcome
+
+
+def _forget(pipeline: Pipeline, store: Store) -> None:
+    """Rejects that are older than the spec wants to keep them; the clock is the one that they were written by."""
+    if pipeline.rejects.keep:
+        store.replays.forget(pipeline.id, datetime.now(UTC) - pipeline.rejects.keep, "rejects.keep")
 
 
 def _run(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task) -> Outcome:
@@ -117,14 +128,20 @@ def _run(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task) -
     if stage.kind == "commit":
         commit(pipeline, run, store, task.handed)
         return Outcome(summary="ingestion committed")
-    part, handed = pipeline, None
+    part, handed, replaying = pipeline, None, None
+    if task.replay is not None:
+        replaying = begun_replay(pipeline, run, store, task.replay)
+        part = replaying.part()
     if not stage.alone:
         part = part_of(pipeline, stage)
         handed = handing(pipeline, stage, task.handed, run, store, full=task.full)
     with run.closing as closing:
         with naming(pipeline.id, part.load.key):
             may_write = closing.enter_context(_lock(pipeline, stage, run))
-        return _run_stage(part, run, log, store, task, handed, may_write)
+        outcome = _run_stage(part, run, log, store, task, handed, may_write, replaying)
+    if replaying:
+        store.replays.done(pipeline.id, run.run_id)
+    return outcome
 
 
 def _lock(pipeline: Pipeline, stage: Planned, run: Run) -> AbstractContextManager[Check]:
@@ -140,17 +157,20 @@ def _lock(pipeline: Pipeline, stage: Planned, run: Run) -> AbstractContextManage
 
 
 def _run_stage(
-    pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task, handed: Handing | None, may_write: Check
-) -> Outcome:
+    pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task, handed: Handing | None, may_write: Check,
+    replaying: Replaying | None,
+) -> Outcome:  # fmt: skip
     own = handed.values if handed else {}
     values = {**task.values, **own, "params": run.params, "run_id": run.run_id}
     run = replace(run, concurrency=pipeline.concurrency)
     with naming(pipeline.id, pipeline.load.key):
-        stream = stream_of(pipeline)
+        stream = replaying.stream(stream_of(pipeline)) if replaying else stream_of(pipeline)
         writer = rendered(pipeline.load.sink, values).open(run, stream)
     try:
         assignment = _assignment(pipeline, run, store, values, stream, writer, task, handed)
         assignment = replace(assignment, may_write=may_write)
+        if replaying:
+            assignment = replace(assignment, chain=replaying.chain(assignment.chain))
         with naming(pipeline.id, pipeline.extract.key):
             assignment.source.open(assignment.run)
     except BaseException:

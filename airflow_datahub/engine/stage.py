@@ -13,14 +13,15 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from msgspec import Raw
 
-from airflow_datahub.contract import Batch, Checkpoint, Run, Source, Stream, Writer, Written
-from airflow_datahub.engine.chain import Chain, Flow, set_aside
+from airflow_datahub.contract import Batch, Checkpoint, Refusal, Run, Source, Stream, Writer, Written
+from airflow_datahub.engine.chain import Chain, set_aside
 from airflow_datahub.engine.channel import Channel, Closed, Room
+from airflow_datahub.engine.load import Load
 from airflow_datahub.engine.pace import Pace
 from airflow_datahub.engine.position import START, Place, Position, told
 from airflow_datahub.engine.projection import decoded
@@ -38,41 +39,6 @@ CANCEL_AFTER = 2.0
 """Seconds after a stop at which running SQL is cancelled."""
 LEAVE_AFTER = 3.0
 """Seconds after a stop at which the stage is left, come what may; the rest is for the ledger and the last line."""
-
-
-@dataclass(slots=True)
-class Load:
-    """What one commit carries: records for the sink, rejects of the steps, and the position behind them."""
-
-    records: list[Any] = field(default_factory=list)
-    origins: list[Any] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    counters: dict[str, Counters] = field(default_factory=dict)
-    pieces: list[Batch] = field(default_factory=list)
-    """What the records were made from."""
-    read: int = 0
-    size: int = 0
-    place: Place = START
-    due: bool = False
-    """Something has come by, if only an empty page: the position may have moved."""
-
-    def add(self, flow: Flow, piece: Batch) -> None:
-        """Take in what the steps made of a piece."""
-        here, read = flow.positions, self.read
-        self.positions += range(read, read + len(here)) if isinstance(here, range) else [read + each for each in here]
-        self.rejects += [replace(reject, position=self.read + reject.position) for reject in flow.rejects]
-        self.records += flow.records
-        self.origins += flow.origins
-        self.pieces.append(piece)
-        for key, counts in flow.counters.items():
-            self.count(key, counts)
-        self.read += len(piece.records)
-        self.size += piece.size
-
-    def count(self, step: str, counts: Counters) -> None:
-        """Add to the counters of a step."""
-        self.counters[step] = self.counters.get(step, Counters()) + counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,7 +267,7 @@ class Stage:
 
     def _send(self) -> None:
         load, self._load = self._load, Load()
-        batch = Batch(load.records, None, load.origins, load.size)
+        batch = Batch(load.records, None, load.origins, load.size, ids=load.ids or None)
         prepared = self._writer.prepare(batch)
         if all(set(map(type, piece.records)) <= {Raw} for piece in load.pieces):
             batch.records = Remade(self._do.chain, load.pieces, len(load.records))
@@ -365,10 +331,12 @@ class Stage:
         self._tally.judge(at_end=False)
 
     def _refused(self, batch: Batch, load: Load, written: Written) -> list[Reject]:
-        return [
-            Reject(load.positions[r.index], self._do.load_key, None, r.field, r.reason, decoded(batch.records[r.index]))
-            for r in written.refused
-        ]
+        return [self._reject(batch, load, refusal) for refusal in written.refused]
+
+    def _reject(self, batch: Batch, load: Load, refusal: Refusal) -> Reject:
+        record, earlier = decoded(batch.records[refusal.index]), self._do.chain.earlier(batch, refusal.index)
+        position = load.positions[refusal.index]
+        return Reject(position, self._do.load_key, None, refusal.field, refusal.reason, record, earlier)
 
 
 def _sink_counters(batch: Batch, written: Written, seconds: float) -> Counters:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import msgspec
 
 from airflow_datahub.contract import Connection, Counted, Log, Run, Trigger, UndefinedConnection
 from airflow_datahub.environment import SECTION, option, redis_connection, spool_folder
+from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.masking import Mask, forms
 from airflow_datahub.spec import Pipeline, resolve_params
+from airflow_datahub.state import Which
 
 if TYPE_CHECKING:
     from airflow_datahub.state.store import Store
 
+REPLAY = "datahub_replay"
+"""In the `conf` of a DAG run: it replays rejects."""
 _TRIGGERS: Mapping[str, Trigger] = {
     "scheduled": "schedule",
     "backfill": "schedule",
@@ -40,7 +47,7 @@ def run_of(
         task=task_name(context["ti"].task_id, context["ti"].map_index),
         started=dag_run.run_after,
         revision=pipeline.revision,
-        trigger=_TRIGGERS.get(str(dag_run.run_type.value), "manual"),
+        trigger="replay" if REPLAY in (dag_run.conf or {}) else _TRIGGERS.get(str(dag_run.run_type.value), "manual"),
         params=_given(pipeline, context),
         connections=connection,
         redis=redis_connection(),
@@ -50,6 +57,37 @@ def run_of(
         stopping=stopping,
         on_count=on_count,
     )
+
+
+def replay_of(context: Mapping[str, Any]) -> tuple[Which, str] | None:
+    """The rejects that a run of a DAG is to replay, and with which revision; None: it is none that replays.
+
+    Raises ConfigurationError for a `conf` that says something else."""
+    conf = context["dag_run"].conf or {}
+    if REPLAY not in conf:
+        return None
+    try:
+        wanted = msgspec.convert(conf[REPLAY], _Wanted)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"conf {REPLAY!r}: {error}") from error
+    ids = frozenset(wanted.ids) if wanted.ids is not None else None
+    which = Which(
+        ids=ids, run_id=wanted.run_id, step=wanted.step, operator=wanted.operator, reason=wanted.reason,
+        since=wanted.since,
+    )  # fmt: skip
+    return which, wanted.revision
+
+
+class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    """What `conf` says of a replay."""
+
+    ids: list[int] | None = None
+    run_id: str | None = None
+    step: str | None = None
+    operator: str | None = None
+    reason: str | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    revision: Literal["current", "original"] = "current"
 
 
 def task_name(task_id: str, map_index: int | None) -> str:
@@ -71,7 +109,7 @@ def _given(parsed: Pipeline, context: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in context["params"].items()
-        if name not in added and (name in said or value != schemas.get(name, {}).get("default", ...))
+        if name not in added and name != REPLAY and (name in said or value != schemas.get(name, {}).get("default", ...))
     }
 
 

@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, SpecError, StopRun
-from airflow_datahub.operators.handover import open_store, run_of, template_values, under_way
+from airflow_datahub.operators.handover import open_store, replay_of, run_of, template_values, under_way
 from airflow_datahub.spec import plan
 
 if TYPE_CHECKING:
@@ -135,11 +135,15 @@ class StageOperator(BaseOperator):
 
     def _ingest(self, context: Mapping[str, Any]) -> Outcome:
         from airflow_datahub.engine import Task, run_pipeline
+        from airflow_datahub.engine.replaying import original_of
 
         run = run_of(self.pipeline, context, self.log, self.stopping, self.meter.add)
-        task = Task(stage=self.stage, handed=self._handed(context))
+        replay = replay_of(context)
+        which, revision = replay or (None, "current")
+        task = Task(stage=self.stage, handed=self._handed(context), replay=which)
         with open_store(self.log) as store:
-            return run_pipeline(self.pipeline, run, store, task)
+            pipeline = original_of(self.pipeline, store, which) if which and revision == "original" else self.pipeline
+            return run_pipeline(pipeline, run, store, task)
 
     def _handed(self, context: Mapping[str, Any]) -> dict[str, Manifest]:
         """What the stages before this one returned; `commit` is told of all."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from airflow_datahub.state import Counters, RejectGroup, RejectRow, RunRow
+from airflow_datahub.state import Counters, RejectGroup, RejectRow, RunRow, Which
 from airflow_datahub.state.hiding import hidden
 from airflow_datahub.state.store import MOST_REASONS, Store
 
@@ -87,7 +87,7 @@ def rejects_of(
     run = next((run for run in runs if pipeline in (None, run.pipeline)), None)
     if run is None:
         return None
-    found = store.rejects(run.pipeline, run_id, limit=PAGE + 1, before=before, like=like)
+    found = store.rejects(run.pipeline, Which(run_id=run_id), limit=PAGE + 1, before=before, like=like)
     rows, more = [hidden(row) for row in found[:PAGE]], len(found) > PAGE
     groups, complete = _groups(store, run.pipeline, run_id)
     others = [other for other in runs if other is not run]
@@ -102,7 +102,8 @@ def _groups(store: Store, pipeline: str, run_id: str) -> tuple[list[Group], bool
         known = merged.get(key)
         merged[key] = replace(known, count=known.count + group.count) if known else group
     most = sorted(merged.values(), key=lambda group: -group.count)[:MOST_GROUPS]
-    examples = {row.id: hidden(row) for row in store.rejects(pipeline, run_id, only=[group.example for group in most])}
+    first = Which(ids=frozenset(group.example for group in most))
+    examples = {row.id: hidden(row) for row in store.rejects(pipeline, first)}
     groups = [_shown(group, examples[group.example]) for group in most if group.example in examples]
     return groups, len(found) < MOST_REASONS and len(most) == len(merged)
 

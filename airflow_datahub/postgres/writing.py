@@ -23,7 +23,7 @@ from airflow_datahub.contract import (
     Written,
 )
 from airflow_datahub.errors import StopRun
-from airflow_datahub.postgres import checkpoints, link, stages, tables
+from airflow_datahub.postgres import checkpoints, inbox, link, stages, tables
 from airflow_datahub.postgres.ahead import Ahead
 from airflow_datahub.postgres.connecting import connect
 from airflow_datahub.postgres.declared import Target
@@ -175,7 +175,7 @@ class TableWriter(Writer):
                 self._link.session.execute(
                     "set constraints all immediate"
                 )  # at COMMIT they would fail by no row at all
-                written = self._written(prepared, stage)
+                written = self._written_once(prepared, stage)
                 counters = settle(written)
                 self._link.check()
                 target = self._into.name_of(prepared.layout) if prepared.layout else self.target()
@@ -229,6 +229,8 @@ class TableWriter(Writer):
         if not self._trial:
             with self._link.failing(self._schema_rights):
                 checkpoints.ensure(self._link.session, self._schema)
+                if self._run.trigger == "replay":
+                    inbox.ensure(self._link.session, self._schema)
 
     def _may_make_stages(self) -> bool:
         """Whether the role may create tables beside the target; what dead writers left there is dropped."""
@@ -253,6 +255,17 @@ class TableWriter(Writer):
                 self._ahead, self._may_copy_ahead = None, False
                 return None
         return self._ahead.stage_of(prepared.copy)
+
+    def _written_once(self, prepared: Prepared, stage: sql.Identifier | None) -> Written:
+        """Without what the inbox has already, where the records have names."""
+        names = prepared.batch.ids
+        if names is None:
+            return self._written(prepared, stage)
+        new = inbox.new_ones(self._link.session, self._schema, names)
+        if len(new) == len(names) or not prepared.layout:
+            return self._written(prepared, stage)
+        part = prepare(inbox.chosen(prepared.batch, new), prepared.layout, self._target)
+        return inbox.of_all(self._written(part, None), new, len(names))
 
     def _written(self, prepared: Prepared, stage: sql.Identifier | None) -> Written:
         total, prepared = Written(), replace(prepared, folded=dict(prepared.folded))  # a repeat begins with all of it

@@ -16,9 +16,6 @@ WORDS: dict[str, dict[str, tuple[Any, str]]] = {
         "triggers": ([], NOW),
         "hooks": ({}, "no code is called around steps"),
     },
-    "rejects": {
-        "keep": (None, "rejects are kept until they are deleted"),
-    },
     "step": {
         "partition": (None, "a source is read as one stream"),
     },

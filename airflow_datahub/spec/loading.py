@@ -108,8 +108,6 @@ class _Loading:
     def _definition(self, words: dict[str, Any]) -> Definition | None:
         words = {word: value for word, value in words.items() if word not in ("steps", "edges")}
         words = {word: value for word, value in words.items() if value is not None or word == "version"}
-        if isinstance(words.get("rejects"), dict):
-            words["rejects"] = self._findings.present("rejects", self._root.children["rejects"])
         self._check_id(words)
         words["params"] = self._read_params(words)
         return self._findings.validated(Definition, self._root, words, "pipeline")

@@ -45,10 +45,13 @@ Schedule = CronOrPreset | Crons | Every | None
 
 
 class Rejects(Word):
-    """How many rejects a run may have."""
+    """How many rejects a run may have, and what is done with them."""
 
     max: ShareOrCount | None = None
     """Above this share of the records in, or this count, the run fails; none: no limit."""
+
+    keep: SomeTime | None = None
+    """Rejects that were set aside longer ago are deleted at the end of a run; none: they are kept."""
 
     mask: tuple[FieldPath, ...] = ()
     """Paths into rejected records, as the step that refuses them has them: what is there is stored, encrypted, but

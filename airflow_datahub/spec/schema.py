@@ -35,7 +35,6 @@ def json_schema() -> dict[str, Any]:
     It is a little narrower than the loader: `${NAME}` in a number's place is right and does not fit it."""
     definitions: dict[str, Any] = {}
     schema = _with_defaults(_flat(Definition, definitions), "pipeline")
-    _with_defaults(definitions["Rejects"], "rejects")
     definitions["Step"] = _step(definitions)
     steps = {"description": "The steps, in order.", "type": "array", "minItems": 1, "items": _to("Step")}
     edges = {"description": "Every connection; none: steps follow one another.", "type": ["array", "null"]}

@@ -15,6 +15,7 @@ from airflow_datahub.state.rows import (
     RunRow,
     RunState,
     Use,
+    Which,
 )
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "RunRow",
     "RunState",
     "Use",
+    "Which",
 ]

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 RunState = Literal["running", "success", "failed", "interrupted", "skipped"]
 
-RejectState = Literal["provisional", "open"]
-"""Provisional until the checkpoint shows the commit that set the record aside."""
+RejectState = Literal["provisional", "open", "replaying", "replayed", "discarded"]
+"""Provisional until the checkpoint shows the commit that set the record aside; replaying once a replay has taken it."""
 
 
 @dataclass(slots=True)
@@ -63,6 +63,8 @@ class Reject:
     reason: str
     record: Any
     """The record as it entered the step; a text where the source could not read it."""
+    earlier: int | None = None
+    """Id of the reject that was replayed, of one that was refused again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,30 @@ class RejectRow:
     created_at: datetime
     record: Any
     """None where it is not kept or cannot be decrypted; `unreadable` says which."""
+    replay: str | None = None
+    """The run that has replayed it, or does."""
+    earlier: int | None = None
+    """The reject that it was before a replay; it was refused again."""
+    edited: bool = False
+    """Whether a person has changed the record."""
     unreadable: str | None = None
     """Why there is no record, for a person."""
     mask: tuple[str, ...] = ()
     """Paths whose values nobody is shown, as the spec of the run that rejected it has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Which:
+    """Rejects that are wanted: those for which all that is given holds."""
+
+    ids: frozenset[int] | None = None
+    run_id: str | None = None
+    step: str | None = None
+    operator: str | None = None
+    reason: str | None = None
+    """A part of it."""
+    since: datetime | None = None
+    """Set aside then or later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ It is the only module of the state that callers import for itself, because SQLAl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from airflow_datahub.state.database import Database, PostgreSQL, SQLite
 from airflow_datahub.state.keys import keys_beside, shared_keys
 from airflow_datahub.state.logs import Logs
 from airflow_datahub.state.positions import Positions
+from airflow_datahub.state.replays import EVERY, Replays, conditions, reject_row
 from airflow_datahub.state.revisions import Revisions
 from airflow_datahub.state.rows import (
     AuditRow,
@@ -33,8 +34,9 @@ from airflow_datahub.state.rows import (
     RejectState,
     RunRow,
     RunState,
+    Which,
 )
-from airflow_datahub.state.sealing import RECORD_LIMIT, Seal
+from airflow_datahub.state.sealing import Seal
 from airflow_datahub.state.texts import storable
 
 LOCK_WAIT = 30.0
@@ -56,6 +58,7 @@ class Store:
         self.revisions = Revisions(database)
         self.positions = Positions(database)
         self.logs = Logs(database)
+        self.replays = Replays(database, seal)
 
     @classmethod
     def open(
@@ -231,27 +234,24 @@ class Store:
     def rejects(
         self,
         pipeline: str | None = None,
-        run_id: str | None = None,
-        step: str | None = None,
+        which: Which = EVERY,
         state: RejectState | None = "open",
         limit: int = 100,
         *,
         before: int | None = None,
         like: int | None = None,
-        only: Collection[int] | None = None,
     ) -> list[RejectRow]:
         """Rejects with their records decrypted, the newest first; `state` None is all states.
 
-        `before` is the id that a page before ended with, `like` the id of one whose like are wanted, `only` are ids."""
+        `before` is the id that a page before ended with, `like` the id of one whose like are wanted."""
         table = tables.reject
-        wanted = [*_is(table, pipeline, run_id)]
-        wanted += [table.c[name] == value for name, value in {"step": step, "state": state}.items() if value]
+        wanted = [*_is(table, pipeline), *conditions(which)]
+        wanted += [table.c.state == state] if state else []
         wanted += [table.c.id < before] if before is not None else []
-        wanted += [table.c.id.in_(only)] if only is not None else []
         wanted += _alike(like) if like is not None else []
         of_run = sa.and_(tables.run.c.pipeline == table.c.pipeline, tables.run.c.run_id == table.c.run_id)
         query = sa.select(table, tables.run.c.mask).outerjoin(tables.run, of_run).where(*wanted)
-        return [self._reject_row(row) for row in self._read(query.order_by(table.c.id.desc()).limit(limit))]
+        return [reject_row(row, self._seal) for row in self._read(query.order_by(table.c.id.desc()).limit(limit))]
 
     def reject_groups(self, pipeline: str, run_id: str, limit: int = MOST_REASONS) -> list[RejectGroup]:
         """The open rejects of a run by step, operator, field and reason, word for word; the most frequent first."""
@@ -291,17 +291,8 @@ class Store:
     def _row(self, reject: Reject) -> dict[str, Any]:
         sealed = self._seal.close(reject.record)
         texts = {name: storable(getattr(reject, name)) for name in ("step", "operator", "field", "reason")}
-        return texts | {"position": reject.position, "record": sealed, "truncated": sealed is None}
-
-    def _reject_row(self, row: dict[str, Any]) -> RejectRow:
-        sealed, row["mask"] = row.pop("record"), tuple(json.loads(row["mask"] or "[]"))
-        if sealed is None:
-            why = f"the record is above the limit of {RECORD_LIMIT >> 20} MiB and was not kept"
-            return RejectRow(**row, record=None, unreadable=why)
-        try:
-            return RejectRow(**row, record=self._seal.open(sealed))
-        except LookupError as error:
-            return RejectRow(**row, record=None, unreadable=str(error))
+        numbers = {"position": reject.position, "earlier": reject.earlier}
+        return texts | numbers | {"record": sealed, "truncated": sealed is None}
 
     def _read(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         with self._database.reading() as connection:

@@ -13,7 +13,7 @@ from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state.database import Database
 from airflow_datahub.state.rows import Counters
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """What the steps at the end of this file lead to."""
 
 
@@ -90,6 +90,10 @@ reject = sa.Table(
     sa.Column("record", sa.LargeBinary),
     sa.Column("truncated", sa.Boolean, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
+    _text("replay", null=True),
+    sa.Column("earlier", sa.BigInteger),
+    sa.Column("original", sa.LargeBinary),
+    sa.Index("datahub_reject_of_replay", "pipeline", "replay", "id"),
     sa.Index("datahub_reject_of_stream", "pipeline", "stream", "scope", "state", "version"),
     sa.Index("datahub_reject_of_run", "pipeline", "run_id"),
     sqlite_autoincrement=True,
@@ -184,9 +188,18 @@ def _upgrade(connection: sa.Connection, found: int | None) -> None:
     if found is None:
         metadata.create_all(connection)
     else:
+        _keep_others_out(connection)
         for number in range(found + 1, SCHEMA_VERSION + 1):
             _STEPS[number](connection)
     connection.execute(schema.insert(), {"version": SCHEMA_VERSION})
+
+
+def _keep_others_out(connection: sa.Connection) -> None:
+    """All tables at once and in the order in which others read several: one by one, steps and readers would wait for
+    one another."""
+    if connection.dialect.name == "postgresql":
+        there = [each.name for each in metadata.sorted_tables if sa.inspect(connection).has_table(each.name)]
+        connection.exec_driver_sql(f"LOCK TABLE {', '.join(there)} IN ACCESS EXCLUSIVE MODE")
 
 
 def _to_2(connection: sa.Connection) -> None:
@@ -210,5 +223,12 @@ def _to_6(connection: sa.Connection) -> None:
     log.create(connection, checkfirst=True)
 
 
+def _to_7(connection: sa.Connection) -> None:
+    binary = "BYTEA" if connection.dialect.name == "postgresql" else "BLOB"
+    for column in ("replay TEXT", "earlier BIGINT", f"original {binary}"):
+        connection.exec_driver_sql(f"ALTER TABLE datahub_reject ADD COLUMN {column}")
+    next(each for each in reject.indexes if each.name == "datahub_reject_of_replay").create(connection)
+
+
 # Plain steps and no Alembic: new tables need none of it, and a start of a run would pay for its import.
-_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6}
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6, 7: _to_7}

@@ -19,7 +19,7 @@ from tests.world import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-SESSIONS = {"cli.md", "getting-started.md", "revisions.md", "writing-adapters.md"}
+SESSIONS = {"cli.md", "getting-started.md", "rejects.md", "revisions.md", "writing-adapters.md"}
 """Pages whose commands and files belong together: they are followed from top to bottom."""
 ELSEWHERE = {
     "make test": "what runs these tests",

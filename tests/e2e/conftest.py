@@ -156,6 +156,7 @@ def write_specs(dags: Path) -> None:
         "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
         "events": session.file(ROOT / "docs" / "getting-started.md", "dags/pipelines/events.yaml"),
         "rejecting": REJECTING,
+        "mended": promised.MENDED,
         "broken": BROKEN,
     }  # fmt: skip
     for name, text in specs.items():
@@ -228,7 +229,7 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         stack.enter_context(airflow)
         quick = ("lost", "flaky", "busy", "hand_written")
         shared = ("datasync_events", "slow", "moved", "failed", "events", "rejecting")
-        for dag_id in (*shared, "made", "traced", "edited", "echoed", "graph", *quick):
+        for dag_id in (*shared, "made", "mended", "traced", "edited", "echoed", "graph", *quick):
             airflow.wait_for_dag(dag_id)
         started = Deployment(airflow, dsn, api, slow)
         for dag_id in quick:

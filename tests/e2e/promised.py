@@ -44,6 +44,18 @@ ECHOED = (_HEAD + "rejects: {{mask: [amount]}}\n" + _EXTRACT).format(id="echoed"
 )
 """Rejects what is no number, with a reason that quotes it; its record is data, which the spec itself has to mask."""
 
+MENDED = """version: 1
+id: mended
+steps:
+  - key: extract
+    type: extract
+    adapter: inline
+    config: {rows: [{id: 1, amount: "10"}, {id: 2, amount: a}, {id: 3, amount: b}, {id: 4, amount: c}]}
+  - {key: tidy, type: transform, operators: [{to_number: {field: amount}}]}
+  - {key: load, type: load, adapter: postgres, config: {connection: warehouse, table: mended, strategy: append}}
+"""
+"""Rejects three of its four records, which a person then mends."""
+
 GRAPH = """version: 1
 id: graph
 params: {most: 20000}

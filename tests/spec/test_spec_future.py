@@ -20,7 +20,6 @@ GIVEN = {
         "triggers": "[{webhook: {}}]",
         "hooks": "{before: {load: []}}",
     },
-    "rejects": {"keep": "30d"},
     "step": {
         "partition": "{by: window}",
     },
@@ -32,7 +31,6 @@ def text(place: str, word: str, value: str) -> str:
     said = f"\n{word}: {value}"
     heads = {
         "pipeline": said,
-        "rejects": f"\nrejects: {{{word}: {value}}}",
     }
     step = f", {word}: {value}" if place == "step" else ""
     return f"version: 1{heads.get(place, '')}\nsteps:\n- {EXTRACT}{step}}}\n- {TRANSFORM}}}}}]}}\n- {LOAD}\n"

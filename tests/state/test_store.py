@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 
 from airflow_datahub.contract import Stream
 from airflow_datahub.environment import connection
-from airflow_datahub.state import Counters, Reject
+from airflow_datahub.state import Counters, Reject, Which
 from airflow_datahub.state.sealing import RECORD_LIMIT
 from airflow_datahub.state.store import Store
 from airflow_datahub.state.texts import TEXT_LIMIT
@@ -143,7 +143,7 @@ def test_rejects_are_found_by_what_they_belong_to(store: Store) -> None:
 
     assert found() == [4, 3, 2, 1]
     assert found(pipeline="events") == [3, 2, 1]
-    assert found(pipeline="events", run_id="run-1", step="load") == [2]
+    assert found(pipeline="events", which=Which(run_id="run-1", step="load")) == [2]
     assert found(state="provisional") == [5]
     assert found(state=None, limit=2) == [5, 4]
 

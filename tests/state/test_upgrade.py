@@ -12,6 +12,7 @@ from airflow_datahub.contract import Stream
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state import Reject
 from airflow_datahub.state.logs import LogLine
+from airflow_datahub.state.replays import EVERY
 from airflow_datahub.state.store import Store, located
 from airflow_datahub.state.tables import SCHEMA_VERSION, prepare, version
 from airflow_datahub.state.upkeep import size
@@ -24,6 +25,8 @@ WITHOUT = {
     4: ";".join(f"alter table datahub_run drop column {name}" for name in ("mask", "dag", "task")),
     5: "drop table datahub_checkpoint",
     6: "drop table datahub_log",
+    7: "drop index datahub_reject_of_replay;"
+    + ";".join(f"alter table datahub_reject drop column {name}" for name in ("replay", "earlier", "original")),
 }
 """What takes away what a schema added."""
 
@@ -55,9 +58,11 @@ def check(store: Store, schema: int) -> None:
     assert store.positions.of("events") == []
     store.logs.add("events", "run-1", [LogLine(datetime.now(UTC), "info", "page", {})], prune=True)
     assert [line.event for line in store.logs.of("events", "run-1")] == ["page"]
+    assert store.replays.take("events", "replay-1", EVERY) == 1
+    assert [row.record for row in store.replays.taken("events", "replay-1", 0, 10)] == [{"id": 1}]
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4, 5, 6])
 def test_an_older_store_is_brought_up_to_date(opener: Opener, schema: int) -> None:
     aged(opener, schema)
     assert version(located()) == schema

@@ -213,7 +213,17 @@ class Postgres(Sink):
     def open(self, run: Run, stream: Stream) -> Writer:
         from airflow_datahub.postgres.writing import TableWriter
 
-        return TableWriter(self.target(), run, stream)
+        target = self.target()
+        if run.trigger == "replay" and self.strategy == "upsert" and self.newer_by is None:
+            target = replace(target, strategy="insert")  # nothing tells which is newer: what is there stays
+        return TableWriter(target, run, stream)
+
+    def not_replayed(self) -> str | None:
+        if self.strategy == "replace":
+            return "each run of `strategy: replace` brings everything: run the pipeline again"
+        if self.strategy in ("update", "delete") and self.newer_by is None:
+            return f"without `newer_by` nothing tells whether `{self.strategy}` would undo what is newer than a reject"
+        return None
 
     def simulate(self, run: Run, stream: Stream, batch: Batch) -> Simulated:
         from airflow_datahub.postgres.writing import TableWriter
