@@ -244,6 +244,10 @@ class Transform(Adapter):
         batch. None: it works on one."""
         return None
 
+    def asks(self) -> bool:
+        """Whether another system is asked, which may answer otherwise the next time."""
+        return type(self).compile_batch is not Transform.compile_batch
+
     def inline(self, code: Code) -> bool:
         """Write what the compiled function does into `code`; False, and nothing written, where it is called instead.
         A record that is not usual is handed over."""

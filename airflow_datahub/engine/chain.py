@@ -29,13 +29,14 @@ from airflow_datahub.contract import (
     alone,
     nothing_opaque,
 )
+from airflow_datahub.engine.hooking import Calling, HookedStep, Side
 from airflow_datahub.engine.projection import Projection, decoded
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.engine.sequence import Sequenced
 from airflow_datahub.errors import RejectRecord, RunError, StopRun
 from airflow_datahub.inlining import Loop
 from airflow_datahub.paths import read_by
-from airflow_datahub.spec import Pipeline, is_on
+from airflow_datahub.spec import AnyStep, ExtractStep, LoadStep, Pipeline, is_on
 from airflow_datahub.spec.step_types import Processing
 from airflow_datahub.state import Counters, Reject
 
@@ -79,8 +80,10 @@ class Chain:
     extract: str
     on_error: str
     """What becomes of what the source could not read."""
-    steps: tuple[CompiledStep, ...]
+    steps: tuple[CompiledStep | HookedStep, ...]
     projection: Projection
+    repeatable: bool = True
+    """Whether it gives the same again: hooks and lookups are not asked twice."""
 
     def apply(self, batch: Batch) -> Flow:
         """What becomes of a batch. Raises StopRun where a step says `on_error: stop`."""
@@ -93,9 +96,11 @@ class Chain:
         """The id of the reject that a record of a batch was before a replay."""
         return None
 
-    def step(self, key: str) -> CompiledStep:
-        """The step of that key."""
-        return next(step for step in self.steps if step.key == key)
+    def through(self, key: str, flow: Flow) -> Flow:
+        """The flow behind one step and the hooks around it."""
+        for step in self.steps:
+            flow = step.apply(flow) if step.key == key else flow
+        return flow
 
     def apart(self) -> Chain:
         """The same chain for another thread."""
@@ -146,6 +151,8 @@ class CompiledStep:
             after = replace(flow, counters=after.counters)
         count.records_out = len(after.records)
         count.seconds = time.perf_counter() - started
+        if known := flow.counters.get(self.key):
+            after.counters[self.key] = known.behind(count)
         return after
 
     def _optimistic(self, flow: Flow, after: Flow, count: Counters) -> None:
@@ -195,10 +202,28 @@ def compiled(
 ) -> Chain:
     """The chain of a pipeline's transform steps, with templates rendered from `values`; `ask` asks the sink which
     fields it takes undecoded."""
-    steps = [step for step in pipeline.steps if isinstance(step, Processing)]
-    compiled_steps = tuple(_compiled_step(step, run, values) for step in steps)
-    projection = Projection(ask, partial(_carried, [step for step in steps if is_on(step, run.params)]))
-    return Chain(pipeline.extract.key, pipeline.extract.on_error, compiled_steps, projection)
+    calling, parts = Calling(pipeline, run), list[CompiledStep | HookedStep]()
+    for step in pipeline.steps:
+        before, after = _hooked("before", step, calling), _hooked("after", step, calling)
+        parts += before if not isinstance(step, ExtractStep) else []
+        parts += [_compiled_step(step, run, values)] if isinstance(step, Processing) else []
+        parts += after if not isinstance(step, LoadStep) else []
+    steps = [step for step in pipeline.steps if isinstance(step, Processing) and is_on(step, run.params)]
+    hooked = any(isinstance(part, HookedStep) for part in parts)
+    projection = Projection(ask, _into_all if hooked else partial(_carried, steps))
+    repeatable = not hooked and not any(each.transform.asks() for step in steps for each in step.operators)
+    return Chain(pipeline.extract.key, pipeline.extract.on_error, tuple(parts), projection, repeatable)
+
+
+def _hooked(side: Side, step: AnyStep, calling: Calling) -> list[HookedStep]:
+    """The hooks at one side of a step, where it is on."""
+    if not getattr(calling.pipeline.hooks, side).get(step.key) or not is_on(step, calling.run.params):
+        return []
+    return [HookedStep(step.key, calling.around(side, step.key), step.on_error)]
+
+
+def _into_all(names: tuple[str, ...]) -> None:
+    """Hooks may look into everything."""
 
 
 def _carried(steps: Sequence[Processing], names: tuple[str, ...] | None) -> tuple[str, ...] | None:

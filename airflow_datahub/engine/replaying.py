@@ -85,7 +85,7 @@ def _record(row: RejectRow) -> Any:
 class ReplayChain(Chain):
     """The steps of a pipeline for records that enter them where they were refused."""
 
-    known: Mapping[str, tuple[int, str]]
+    known: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     def apply(self, batch: Batch) -> Flow:
         """What becomes of a batch: before each step come those that it refused before."""

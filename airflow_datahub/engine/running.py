@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from airflow_datahub.contract import Checkpoint, Run, Sink, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
 from airflow_datahub.engine.handing import Handed, Handing, commit, handing
+from airflow_datahub.engine.hooking import Calling
 from airflow_datahub.engine.keeping import KeptLog
 from airflow_datahub.engine.parts import off, part_of
 from airflow_datahub.engine.pinning import begun
@@ -25,7 +26,7 @@ from airflow_datahub.engine.replaying import Replaying, begun_replay
 from airflow_datahub.engine.secrecy import keeping_secrets, masked_error
 from airflow_datahub.engine.stage import Assignment, Stage, named
 from airflow_datahub.engine.tally import Tally
-from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, RunError
+from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, RunError, StopRun
 from airflow_datahub.locks import Check, Wanted, held
 from airflow_datahub.spec import Pipeline, plan, resolve_params
 from airflow_datahub.spec import Stage as Planned
@@ -66,6 +67,8 @@ class Task:
     """End after so many records."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """For templates, beside params and run_id."""
+    last_try: bool = True
+    """Nobody will try again where this one fails."""
     replay: Which | None = None
     """Take these rejects through once more, instead of what the source has."""
 
@@ -90,6 +93,8 @@ def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()
     run = keeping_secrets(replace(run, log=log))
     try:
         pipeline = begun(pipeline, revision, run, store)
+        if _is_first(pipeline, run, store, task):
+            _tell(pipeline, run, "start")
         outcome = _run(pipeline, run, log, store, task)
     except BaseException as raised:
         error = masked_error(raised, run.mask)
@@ -97,15 +102,33 @@ def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()
         log.keep("warning" if stopped else "error", str(error))  # the caller shows it
         with logging_instead(log):
             store.end(pipeline.id, run.run_id, "interrupted" if stopped else "failed", str(error))
+        if not stopped and (task.last_try or isinstance(error, ConfigurationError | StopRun)):
+            _tell(pipeline, run, "failure", error=str(error))
         log.flush(last=True)
         if error is raised:
             raise
         raise error from None
     if task.of(pipeline).ends_run:
         store.end(pipeline.id, run.run_id, "skipped" if outcome.skipped else "success")
+        if not outcome.skipped:
+            _tell(pipeline, run, "success", records=outcome.records, rejected=outcome.rejected)
         _forget(pipeline, store)
     log.flush(last=True)
     return outcome
+
+
+def _is_first(pipeline: Pipeline, run: Run, store: Store, task: Task) -> bool:
+    """Whether the run begins with this very try; asked only where somebody wants to know."""
+    if not pipeline.hooks.on.start or task.of(pipeline).key != plan(pipeline).stages[0].key:
+        return False
+    row = store.run(pipeline.id, run.run_id)
+    return row is not None and row.tries == 1
+
+
+def _tell(pipeline: Pipeline, run: Run, event: Literal["start", "success", "failure"], **more: Any) -> None:
+    """Tell the spec's hooks."""
+    with ExitStack() as closing:
+        Calling(pipeline, replace(run, closing=closing)).tell(event, **more)
 
 
 def _forget(pipeline: Pipeline, store: Store) -> None:
@@ -168,7 +191,8 @@ def _run_stage(
         writer = rendered(pipeline.load.sink, values).open(run, stream)
     try:
         assignment = _assignment(pipeline, run, store, values, stream, writer, task, handed)
-        assignment = replace(assignment, may_write=may_write)
+        calling = Calling(pipeline, run) if pipeline.hooks.on.reject or pipeline.hooks.after else None
+        assignment = replace(assignment, may_write=may_write, calling=calling)
         if replaying:
             assignment = replace(assignment, chain=replaying.chain(assignment.chain))
         with naming(pipeline.id, pipeline.extract.key):

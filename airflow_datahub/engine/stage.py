@@ -21,6 +21,7 @@ from msgspec import Raw
 from airflow_datahub.contract import Batch, Checkpoint, Refusal, Run, Source, Stream, Writer, Written
 from airflow_datahub.engine.chain import Chain, set_aside
 from airflow_datahub.engine.channel import Channel, Closed, Room
+from airflow_datahub.engine.hooking import Calling
 from airflow_datahub.engine.load import Load
 from airflow_datahub.engine.pace import Pace
 from airflow_datahub.engine.position import START, Place, Position, told
@@ -64,6 +65,8 @@ class Assignment:
     limit: int | None = None
     replaces: bool = False
     """What the run brings is shown at its end, all at once."""
+    calling: Calling | None = None
+    """The pipeline's hooks, where there are any behind a commit."""
     may_write: Callable[[], None] = lambda: None
     """Asked before each commit; raises where it may not be made."""
 
@@ -269,7 +272,7 @@ class Stage:
         load, self._load = self._load, Load()
         batch = Batch(load.records, None, load.origins, load.size, ids=load.ids or None)
         prepared = self._writer.prepare(batch)
-        if all(set(map(type, piece.records)) <= {Raw} for piece in load.pieces):
+        if self._do.chain.repeatable and all(set(map(type, piece.records)) <= {Raw} for piece in load.pieces):
             batch.records = Remade(self._do.chain, load.pieces, len(load.records))
             load.records = []
         self._prepared.put((load, batch, prepared))
@@ -311,12 +314,14 @@ class Stage:
     def _commit(self, load: Load, batch: Batch, prepared: Any) -> None:
         started = time.perf_counter()
         steps: Mapping[str, Counters] = {}
+        refused: list[Reject] = []
+        hooked = load.counters.get(self._do.load_key)
 
         def settle(written: Written) -> Mapping[str, Any]:
-            nonlocal steps
+            nonlocal steps, refused
             counters = _sink_counters(batch, written, time.perf_counter() - started)
             refused = set_aside(self._refused(batch, load, written), self._do.on_error, counters)
-            load.counters[self._do.load_key] = counters
+            load.counters[self._do.load_key] = hooked.behind(counters) if hooked else counters
             steps = self._tally.with_load(load.counters)
             self._do.rejects.add(self._version + 1, [*load.rejects, *refused], provisional=self._do.keeps_checkpoint)
             return self._tally.as_json(steps)
@@ -328,7 +333,20 @@ class Stage:
         self._committed = load.place
         self._tally.keep(steps)
         self._do.rejects.confirm(self._version)
+        self._call([*load.rejects, *refused], batch, load)
         self._tally.judge(at_end=False)
+
+    def _call(self, rejects: list[Reject], batch: Batch, load: Load) -> None:
+        """The hooks behind a commit."""
+        calling = self._do.calling
+        if calling is None:
+            return
+        calling.rejected(rejects)
+        bad = {each.position for each in rejects}
+        calling.loaded(
+            self._do.load_key,
+            [decoded(each) for each, place in zip(batch.records, load.positions, strict=True) if place not in bad],
+        )
 
     def _refused(self, batch: Batch, load: Load, written: Written) -> list[Reject]:
         return [self._reject(batch, load, refusal) for refusal in written.refused]

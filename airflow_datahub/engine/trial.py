@@ -17,7 +17,6 @@ from airflow_datahub.errors import ConfigurationError, DatahubError, RejectRecor
 from airflow_datahub.spec import AnyStep, ExtractStep, Pipeline, PipelineTest, RouteStep, is_on, resolve_params
 from airflow_datahub.spec.models import Answered
 from airflow_datahub.spec.plan import stops
-from airflow_datahub.spec.step_types import Processing
 from airflow_datahub.state import Counters, Reject
 
 
@@ -110,14 +109,12 @@ class _Trial:
     def _leave(self, step: AnyStep, flow: Flow) -> None:
         if stops(step) and not is_on(step, self._run.params):
             return
+        after = self._compiled.through(step.key, replace(flow, rejects=[]))
+        self.rejects += after.rejects
         if isinstance(step, RouteStep):
-            self._route(step, flow)
-            return
-        after = flow
-        if isinstance(step, Processing):
-            after = self._compiled.step(step.key).apply(replace(flow, rejects=[]))
-            self.rejects += after.rejects
-        self._left[step.key, None] = after
+            self._route(step, after)
+        else:
+            self._left[step.key, None] = after
 
     def _route(self, step: RouteStep, flow: Flow) -> None:
         routing = Routing(step)

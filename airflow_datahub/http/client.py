@@ -56,6 +56,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """One request, before it is signed."""
+
+    method: str
+    url: URL
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What a run knows of one API; all of its clients share it."""
 
@@ -117,12 +127,20 @@ class Client:
 
         `read` may raise TryAgain for an answer that is broken; it gets answers of status 2xx and those in `hand_over`.
         Raises ConfigurationError, RunFailed, RetryLater, and Interrupted within a moment of a stop."""
+        return await self._send(Sent("GET", self._url(address, query)), read, hand_over)
+
+    async def post(self, path: str, body: bytes, read: Callable[[Answer], T], name: str) -> tuple[T, int]:
+        """The same for JSON that is sent to a path behind the connection's address. No redirect is followed; `name`
+        goes along as Idempotency-Key, since an attempt whose answer is unknown is repeated."""
+        headers = {"content-type": "application/json", "idempotency-key": name}
+        return await self._send(Sent("POST", self._url(path, {}), body, headers), read, ())
+
+    async def _send(self, sent: Sent, read: Callable[[Answer], T], hand_over: Container[int]) -> tuple[T, int]:
         patience = Patience(self._target.policy)
-        url = self._url(address, query)
-        shown = self._target.masked(f"GET {url}")
+        shown = self._target.masked(f"{sent.method} {sent.url}")
         while True:
             try:
-                work = self._try(url, shown, read, hand_over)
+                work = self._try(sent, shown, read, hand_over)
                 return await unless_stopped(self._run.stopping, work), patience.retries
             except TryAgain as error:
                 cause = TryAgain(f"{shown}: {self._target.masked(error.reason)}", error.wait, error.asked)
@@ -174,11 +192,11 @@ class Client:
 
     # --- one try
 
-    async def _try(self, url: URL, shown: str, read: Callable[[Answer], T], hand_over: Container[int]) -> T:
+    async def _try(self, sent: Sent, shown: str, read: Callable[[Answer], T], hand_over: Container[int]) -> T:
         async with self._lanes:
             await self._turn(shown)
             try:
-                result = read(self._judged(await self._in_time(url, shown), shown, hand_over))
+                result = read(self._judged(await self._in_time(sent, shown), shown, hand_over))
             except TryAgain as error:
                 self._failed(error)
                 raise
@@ -211,43 +229,45 @@ class Client:
         if error.wait:
             self._rate.rest(error.wait)
 
-    async def _in_time(self, url: URL, shown: str) -> Reply:
+    async def _in_time(self, sent: Sent, shown: str) -> Reply:
         total = self._target.policy.total
         try:
             async with asyncio.timeout(total):
-                return await self._follow(url)
+                return await self._follow(sent)
         except TimeoutError:
             raise TryAgain(f"no whole answer within {total:g} s") from None
         except ConfigurationError as error:
             raise ConfigurationError(f"{shown}: {error}") from None  # its own text is not masked
 
-    async def _follow(self, url: URL) -> Reply:
-        """From redirect to redirect."""
+    async def _follow(self, sent: Sent) -> Reply:
+        """From redirect to redirect; what is sent somewhere is not sent elsewhere."""
         target = self._target
-        trail = Trail(url, target.limits.redirects, target.signer.anonymous, target.masked)
+        trail = Trail(sent.url, target.limits.redirects, target.signer.anonymous, target.masked)
         while True:
-            reply = await self._signed(url)
-            if reply.status not in FOLLOWED:
+            reply = await self._signed(sent)
+            if reply.status not in FOLLOWED or sent.body is not None:
                 return reply
-            url = trail.follow(reply.status, reply.headers.get("location", ""))
+            sent = Sent(sent.method, trail.follow(reply.status, reply.headers.get("location", "")))
 
-    async def _signed(self, url: URL) -> Reply:
+    async def _signed(self, sent: Sent) -> Reply:
         """Ask with the connection's credentials, once more where new ones are to be had."""
-        reply, used = await self._ask(url)
+        reply, used = await self._ask(sent)
         if reply.status == HTTPStatus.UNAUTHORIZED and self._target.signer.renew(used):
-            reply, _ = await self._ask(url)
+            reply, _ = await self._ask(sent)
         return reply
 
-    async def _ask(self, url: URL) -> tuple[Reply, Signed]:
+    async def _ask(self, sent: Sent) -> tuple[Reply, Signed]:
+        url = sent.url
         async with self._signing:
-            signed = await self._target.signer.sign(_asked("GET", url), self._post)
+            signed = await self._target.signer.sign(_asked(sent), self._token)
         if signed.params:
             url = with_query(url, list(signed.params.items()))
-        reply = await self._transport.ask(Request("GET", url, {**self._headers, **signed.headers}), _worth_reading)
+        headers = {**self._headers, **sent.headers, **signed.headers}
+        reply = await self._transport.ask(Request(sent.method, url, headers, sent.body), _worth_reading)
         self._rate.learn(reply.headers)
         return reply, signed
 
-    async def _post(self, address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
+    async def _token(self, address: str, form: Mapping[str, str], headers: Mapping[str, str]) -> bytes:
         """Fetch a token; where a redirect would lead to is not told the client's secret."""
         data = urlencode(form).encode()
         sent = {**self._headers, "content-type": "application/x-www-form-urlencoded", **headers}
@@ -291,8 +311,9 @@ def _breaker(target: Target, run: Run) -> Breaker:
     return shared(target, run.redis, run)
 
 
-def _asked(method: str, url: URL) -> Asked:
-    return Asked(method, url.host_port_subcomponent or "", url.raw_path, url.raw_query_string)
+def _asked(sent: Sent) -> Asked:
+    url = sent.url
+    return Asked(sent.method, url.host_port_subcomponent or "", url.raw_path, url.raw_query_string, sent.body or b"")
 
 
 def _pairs(query: Query) -> Sequence[tuple[str, str]]:

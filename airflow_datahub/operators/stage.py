@@ -140,7 +140,8 @@ class StageOperator(BaseOperator):
         run = run_of(self.pipeline, context, self.log, self.stopping, self.meter.add)
         replay = replay_of(context)
         which, revision = replay or (None, "current")
-        task = Task(stage=self.stage, handed=self._handed(context), replay=which)
+        last_try = context["ti"].try_number > (context["ti"].max_tries or 0)
+        task = Task(stage=self.stage, handed=self._handed(context), replay=which, last_try=last_try)
         with open_store(self.log) as store:
             pipeline = original_of(self.pipeline, store, which) if which and revision == "original" else self.pipeline
             return run_pipeline(pipeline, run, store, task)

@@ -8,6 +8,7 @@ from typing import Any
 from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.fields import check_fields
 from airflow_datahub.spec.findings import Findings, shown
+from airflow_datahub.spec.hooks import check_hooks
 from airflow_datahub.spec.models import Definition, Edge
 from airflow_datahub.spec.notices import check_notify
 from airflow_datahub.spec.parameters import mistake_in
@@ -41,6 +42,7 @@ def check_settings(
     if definition.max_active_runs > 1 and any(isinstance(s, LoadStep) and s.sink.keeps_checkpoint for s in steps):
         message = "'max_active_runs' above 1 lets runs share one position in the source; this sink keeps one, so set 1"
         findings.at(root.children["max_active_runs"], message)
+    check_hooks(definition.hooks, steps, root.children.get("hooks"), findings)
     check_notify(definition.notify, definition.schedule, root.children.get("notify"), findings)
     if templated:  # those of notifiers are Airflow's
         settings = definition.model_copy(update={"description": "", "tests": (), "notify": None})

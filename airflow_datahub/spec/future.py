@@ -14,7 +14,6 @@ WORDS: dict[str, dict[str, tuple[Any, str]]] = {
         "catchup": (False, "runs of the past are not made up for"),
         "intervals": (False, "sources are read by cursor"),
         "triggers": ([], NOW),
-        "hooks": ({}, "no code is called around steps"),
     },
     "step": {
         "partition": (None, "a source is read as one stream"),

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from airflow_datahub.contract import Record
 from airflow_datahub.paths import FieldPath
 from airflow_datahub.quantities import Duration, SomeTime, wanted
+from airflow_datahub.spec.hooks import Hooks
 from airflow_datahub.spec.locking import AnyLock
 from airflow_datahub.spec.notices import Notify
 from airflow_datahub.spec.step_types import AnyStep, ExtractStep, LoadStep, Word
@@ -188,6 +189,9 @@ class Definition(Word):
 
     lock: AnyLock | None = None
     """One writer at a time for what this name stands for, also over several Airflow deployments."""
+
+    hooks: Hooks = Hooks()
+    """Code of yours around steps, and code that is told what happens."""
 
     rejects: Rejects = Rejects()
     """How many rejects a run may have."""

@@ -34,7 +34,7 @@ def signature_of(path: str) -> Signature | None:
     if name in classes:
         return _signature(classes[name])
     if not {name, "__getattr__"} & _bound(tree):
-        raise LookupError(f"the module {module!r} has no class {name!r}{near(name, classes)}")
+        raise LookupError(f"the module {module!r} has no {name!r}{near(name, classes)}")
     return None
 
 

@@ -38,6 +38,12 @@ class Counters:
     def __add__(self, other: Counters) -> Counters:
         return Counters(*map(add, _counts(self), _counts(other)))
 
+    def behind(self, later: Counters) -> Counters:
+        """The counts of two parts of one step, of which the later took what the first gave."""
+        both = self + later
+        both.records_in, both.records_out = self.records_in, later.records_out
+        return both
+
     def balances(self, *, sink: bool = False) -> bool:
         """Whether every record is accounted for (R10): in + made = out + rejected + filtered + merged.
 

@@ -18,7 +18,6 @@ GIVEN = {
         "catchup": "true",
         "intervals": "true",
         "triggers": "[{webhook: {}}]",
-        "hooks": "{before: {load: []}}",
     },
     "step": {
         "partition": "{by: window}",

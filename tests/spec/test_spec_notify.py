@@ -45,7 +45,7 @@ def test_what_is_right(right: Callable[..., Pipeline]) -> None:
         ("{failure: [airflow.providers.smpt.x.Y]}", "2:20: there is no module 'airflow.providers.smpt' here; "),
         (
             "{failure: ['tests.notices:Writen']}",
-            "2:20: the module 'tests.notices' has no class 'Writen'; did you",
+            "2:20: the module 'tests.notices' has no 'Writen'; did you",
         ),
         ("{failure: [{'tests.notices:Written': {fle: x}}]}", "2:47: 'tests.notices:Written' takes no 'fle'; did you"),
         ("{failure: ['tests.notices:Needing']}", "2:20: 'tests.notices:Needing' must be given 'what'"),
