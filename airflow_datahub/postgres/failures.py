@@ -19,8 +19,10 @@ _PERSON_CLASSES = ("42", "3F", "0A", "28")
 _RETRY_STATES = ("42P07", "42710")
 """Made by somebody else at the same moment."""
 
-_BEGUN_AGAIN = ("40001", "40P01", "25P03", "57P01", "57P02", "57P03", "57P05")
-"""A serialization failure, a deadlock, a session that the server ended or would not begin: a restart, a failover."""
+_BEGUN_AGAIN = ("40001", "40P01")
+"""A serialization failure, a deadlock."""
+_ENDED = ("25P03", "57P01", "57P02", "57P03", "57P05")
+"""A session that the server ended or would not begin: a restart, a failover."""
 
 _HINTS = {
     "22021": "text holds a NUL character, which PostgreSQL cannot store",
@@ -56,11 +58,16 @@ def failure(error: psycopg.Error, place: Place) -> RunError:
 
 def retryable(error: BaseException | None) -> bool:
     """Whether the same transaction may well succeed when it is begun again, on a new session if this one is gone."""
+    return unusable(error) or (isinstance(error, psycopg.Error) and error.sqlstate in _BEGUN_AGAIN)
+
+
+def unusable(error: BaseException | None) -> bool:
+    """Whether nothing more goes through this session."""
     if not isinstance(error, psycopg.Error):
         return False
     state = error.sqlstate or ""
-    lost = not state and isinstance(error, psycopg.OperationalError)
-    return lost or state in _BEGUN_AGAIN or state.startswith("08")
+    unsaid = not state and isinstance(error, psycopg.OperationalError)
+    return unsaid or state in _ENDED or state.startswith("08")
 
 
 def said(error: psycopg.Error) -> str:

@@ -20,7 +20,7 @@ from airflow_datahub.contract import Connection, Run
 from airflow_datahub.errors import Interrupted, RunFailed, StopRun
 from airflow_datahub.postgres import connecting
 from airflow_datahub.postgres.connecting import Session, connect
-from airflow_datahub.postgres.failures import Place, failure, retryable
+from airflow_datahub.postgres.failures import Place, failure, retryable, unusable
 
 AWAY = 90.0
 """Seconds in which a lost database must be found again."""
@@ -105,6 +105,8 @@ class Link:
             except RunFailed as error:
                 if not tries_left or not (self.session.closed or retryable(error.__cause__)):
                     raise
+                if unusable(error.__cause__):
+                    self.session.close()  # libpq may not have noticed: "another command is already in progress"
                 self._log.warning("commit_repeated", reason=str(error))
                 continue
             break

@@ -166,6 +166,13 @@ def test_ended_before_the_checkpoint(appending: Appending, times: int) -> None:
     assert appending.is_whole()
 
 
+def test_a_session_that_waits_for_an_answer_that_never_comes_is_given_up(appending: Appending) -> None:
+    prepared = appending.prepared()
+    appending.writer._link.session.pgconn.send_query(b"select 1")  # whose answer nobody takes
+    assert appending.commit(prepared).inserted == 100
+    assert appending.is_whole()
+
+
 def test_ended_again_and_again_gives_up(appending: Appending) -> None:
     settled: list[Written] = []
 
