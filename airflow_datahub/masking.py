@@ -18,7 +18,8 @@ PART = 8
 """Characters of a secret whose rest was cut off that are masked, too."""
 
 _NAMES = re.compile(
-    r"(password|passwd|pwd|passphrase|secret|tokens?|credentials?|authorization|cookie|(api|private|access|secret)[_-]?key)$",
+    r"(password|passwd|pwd|passphrase|secret|tokens?|credentials?|authorization|cookie|webhook[_-]?url|"
+    r"(api|private|access|secret)[_-]?key)$",
     re.IGNORECASE,
 )
 _SCHEME = re.compile("(?:Bearer|Basic|Token) +(.+)$", re.IGNORECASE)
@@ -27,6 +28,11 @@ DEEPEST = 100
 _NOT_CUT = r"(?:(?!\.\.\.)[^\s…'\"/]){0,4096}+"
 _CUT = r"(?=…|\\*['\"/]|\.\.\.|$)"
 """Where a text may have been cut; at a slash by whoever puts an address together."""
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether what a field or an argument of that name holds is nobody's business: `password`, `clientSecret`."""
+    return bool(_NAMES.search(name))
 
 
 class Mask:
@@ -157,7 +163,7 @@ def basic(login: str, password: str) -> str:
 def _named(extra: Any, secret: bool = False) -> Iterator[str]:
     if isinstance(extra, Mapping):
         for name, value in extra.items():
-            yield from _named(value, secret or bool(_NAMES.search(str(name))))
+            yield from _named(value, secret or names_a_secret(str(name)))
     elif isinstance(extra, list):
         for value in extra:
             yield from _named(value, secret)

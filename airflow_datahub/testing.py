@@ -61,6 +61,7 @@ from airflow_datahub.contract import (
 )
 from airflow_datahub.errors import RejectRecord
 from airflow_datahub.inlining import HANDED_OVER, Loop
+from airflow_datahub.masking import names_a_secret
 from airflow_datahub.spec.document import read
 
 RUN = Run(
@@ -72,7 +73,6 @@ RUN = Run(
 """A run for adapters that need no more of a connection than a password."""
 
 _SECTION = re.compile(r"^(Example|Given|Gives|Answers):\n((?:[ \t]+.*\n?|\n)+)", re.MULTILINE)
-_SECRET = re.compile(r"(?:^|_)(?:password|passwd|passphrase|secret|token|api_?key|private_?key|credentials?)$")
 
 _IMPORTS = """
 import importlib, json, sys
@@ -195,7 +195,7 @@ class AdapterSuite:
     def test_its_secrets_are_no_plain_text(self, subject: Subject) -> None:
         """A field with a name such as password or token is not a str: it would be shown in logs and pages."""
         fields = [(m, f, i.annotation) for m in _models(subject.adapter) for f, i in m.model_fields.items()]
-        open_ = [f"{m.__name__}.{f}" for m, f, kind in fields if _SECRET.search(f) and str in _parts(kind)]
+        open_ = [f"{m.__name__}.{f}" for m, f, kind in fields if names_a_secret(f) and str in _parts(kind)]
         assert not open_, f"name a connection instead, or use SecretStr: {', '.join(open_)}"
 
     def test_it_survives_being_written_and_read(self, subject: Subject) -> None:

@@ -95,10 +95,10 @@ def _learnt(wishes: Probe, reactions: Sequence[Reaction]) -> Learnt:
         print(f"authentication: {', '.join(works)}; for the extra: {dict(WAYS[works[0]])}")
     document = shape.document(first.answer)
     records = shape.records(document)
-    print(*telling.shape(records), sep="\n")
+    print(*map(first.answer.masked, telling.shape(records)), sep="\n")
     evidence = Evidence(document, first.answer.headers, records, wishes.size_param, _sizes(first, good))
     proposal = evidence.proposal()
-    print(*telling.proposal(proposal), sep="\n")
+    print(*map(first.answer.masked, telling.proposal(proposal)), sep="\n")
     query: dict[str, Any] = {"query": dict(wishes.query)} if wishes.query else {}
     place = {"records": records.path} if records.path else {}
     config = {"connection": wishes.connection.id, "path": first.question.path, **query, **place}

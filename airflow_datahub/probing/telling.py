@@ -17,7 +17,7 @@ LONGEST = 160
 MOST = 100
 """Fields that are told of."""
 SECRET = re.compile(r"cookie|auth|token|secret|session|api-?key")
-"""In the name of a header whose value is not shown."""
+"""In the name of a header whose value is not shown: more than what is masked anyway, since a person only looks on."""
 
 
 def plain(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
+from airflow_datahub.masking import names_a_secret
 from airflow_datahub.quantities import SomeTime, wanted
 from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.fields import is_template
@@ -17,11 +18,6 @@ from airflow_datahub.spec.words import near
 
 Event = Literal["success", "failure", "retry"]
 _PATH = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*[.:][A-Za-z_]\w*"
-_SECRET = re.compile(
-    r"(^|_)(password|passwd|passphrase|token|secret|api_?key|private_?key|secret_?key|access_?key|credentials?|"
-    r"webhook_?url)$",
-    re.IGNORECASE,
-)
 
 
 class Notice(BaseModel):
@@ -127,7 +123,7 @@ def _check_class(notice: Notice, place: Node, findings: Findings) -> None:
 def _secrets(node: Node | None) -> Iterator[tuple[str, Node]]:
     """Arguments whose names say that they are secret and that are written out, `${NAME}` included."""
     for key, child in node.children.items() if node else ():
-        secret = isinstance(key, str) and bool(_SECRET.search(key))
+        secret = isinstance(key, str) and names_a_secret(key)
         if child.children:
             yield from _secrets(child)
         elif secret and child.value not in (None, "", True, False) and not is_template(str(child.value)):

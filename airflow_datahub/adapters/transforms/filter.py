@@ -13,9 +13,12 @@ Gives:
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
+from airflow_datahub.conditions.comparison import Check
 from airflow_datahub.conditions.condition import Condition
 from airflow_datahub.contract import Code, Function, Run, Transform
 from airflow_datahub.paths import read_by
@@ -34,24 +37,25 @@ class Filter(Transform):
             raise PydanticCustomError("filter", "takes `keep` or `drop`, one of them")
         return self
 
+    @cached_property
+    def holds(self) -> Check:
+        """The condition, compiled once for function and statements."""
+        condition = self.keep or self.drop
+        if condition is None:
+            raise ValueError("takes `keep` or `drop`, one of them")
+        return condition.compile()
+
     def carries(self, names: tuple[str, ...]) -> tuple[str, ...] | None:
         condition = self.keep or self.drop
         seen = condition.fields() if condition else None
         return None if seen is None or read_by(names, *seen) else names
 
     def compile(self, run: Run) -> Function:
-        if self.keep is not None:
-            keeps = self.keep.compile()
-            return lambda record: record if keeps(record) else None
-        if self.drop is None:
-            raise ValueError("takes `keep` or `drop`, one of them")
-        drops = self.drop.compile()
-        return lambda record: None if drops(record) else record
+        holds, wanted = self.holds, self.keep is not None
+        return lambda record: record if holds(record) is wanted else None
 
     def inline(self, code: Code) -> bool:
-        condition, drops = (self.drop, "if") if self.drop else (self.keep, "if not")
-        if condition is None:
-            return False
-        with code.under(f"{drops} {code.constant(condition.compile())}(record)"):
+        ends = "if" if self.drop else "if not"
+        with code.under(f"{ends} {code.constant(self.holds)}(record)"):
             code.leave()
         return True
