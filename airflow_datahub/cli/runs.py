@@ -162,30 +162,17 @@ def _when(text: str) -> str:
 
 
 def _page(row: Mapping[str, Any]) -> Iterator[str]:
+    from airflow_datahub.state.table import table
+
     for name in ("pipeline", "run_id", "state", "trigger", "tries", "revision", "started_at", "ended_at"):
         yield f"{name}: {row[name] if row[name] is not None else '-'}"
     yield f"seconds: {row['seconds']}"
     if row["error"]:
         yield f"error: {row['error']}"
-    yield from ("", *_table(row["steps"]))
+    yield from ("", *table(row["steps"]))
     for group in row["rejects"]:
         where = "/".join(filter(None, (group["step"], group["operator"], group["field"])))
         yield f"\n{group['count']:,} rejected by {where}: {group['reason']}\n  first: {group['first']}"
-
-
-def _table(steps: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """A line a step; a count that no step has is left out."""
-    names = [name for name in next(iter(steps.values()), {}) if any(counts[name] for counts in steps.values())]
-    shown = [["step", *(name.removeprefix("records_") for name in names)]]
-    shown += [[key, *(_number(counts[name]) for name in names)] for key, counts in steps.items()]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    for line in shown:
-        first, *others = (f"{text:{'<' if i == 0 else '>'}{widths[i]}}" for i, text in enumerate(line))
-        yield "  ".join([first, *others])
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else f"{value:,}"
 
 
 def _grouped(store: Store, run: RunRow) -> list[dict[str, Any]]:

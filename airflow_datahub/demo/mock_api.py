@@ -70,6 +70,9 @@ class Settings:
             raise ConfigurationError(f"{name} of the mock API is {getattr(self, name)!r}, and must be {allowed}")
 
 
+CUSTOMERS = "/api/v1/customers/"
+
+
 class Api:
     """The routes and the faults of one server."""
 
@@ -90,6 +93,8 @@ class Api:
         match request.method, request.path:
             case "GET", "/api/v1/events":
                 return self.counted(request)
+            case "GET", path if path.startswith(CUSTOMERS):
+                return self.customer(request)
             case "GET", "/health":
                 return Response.json(200, {"status": "ok"})
             case "GET", "/stats":
@@ -129,6 +134,15 @@ class Api:
             return self.page(request.query, limits)
         except (ValueError, OverflowError) as error:
             return Response.json(400, {"error": f"bad limit, offset, cursor or since: {error}"[:200]}, limits)
+
+    def customer(self, request: Request) -> Response:
+        """One of a thousand customers."""
+        if request.headers.get("x-api-key") != self.settings.api_key:
+            return Response.json(401, {"error": "X-API-Key is missing or wrong"})
+        number = request.path.removeprefix(CUSTOMERS)
+        if not (number.isascii() and number.isdigit() and 0 < int(number[:9]) <= 1000):
+            return Response.json(404, {"error": f"there is no customer {number[:80]}"})
+        return Response.json(200, {"id": int(number), "name": f"Customer {number}"})
 
     def spend(self) -> tuple[dict[str, str], float]:
         """Take one request out of the window: the headers that say what is left, the seconds to wait (0: none)."""

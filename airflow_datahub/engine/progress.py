@@ -13,6 +13,7 @@ from airflow_datahub.environment import progress_interval
 from airflow_datahub.errors import RunError
 from airflow_datahub.state import Counters
 from airflow_datahub.state.store import Store
+from airflow_datahub.state.table import table
 
 
 @contextmanager
@@ -63,6 +64,10 @@ class Progress:
         now, before = self._tally.shown, self._told
         self._run.on_count({key: _gained(counts, before[key]) for key, counts in now.items()})
         self._told = now
+
+    def table(self) -> Iterator[str]:
+        """What the run has counted, over all its tries, a line a step."""
+        return table({key: asdict(counts) for key, counts in self._tally.shown.items()})
 
     def summary(self, how: str) -> str:
         """`ingestion complete: 200,000 records in 2.41 s (82,988/s), 3 rejected`; counts and rate of this try."""

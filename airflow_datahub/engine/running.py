@@ -219,6 +219,8 @@ def _run_stage(
         how = "put off"
         raise
     finally:
+        for line in progress.table():
+            run.log.info(line)
         if how != "complete" and (stands := stage.stands):
             run.log.info("next_run_goes_on", **stands)
         summary = progress.summary(how)

@@ -125,9 +125,10 @@ def test_a_wrong_call_says_what_there_is(call: Call, call_: str, why: str) -> No
 def test_what_a_run_said_is_shown(call: Call, store: Store) -> None:
     assert call("run", TRY_IT)[0] == 0
     code, said = call("runs", "logs")
-    assert (code, len(said.splitlines())) == (0, 2)
+    assert (code, len(said.splitlines())) == (0, 6)
     assert " ingestion_started pipeline=try_it run_id=cli__" in said.splitlines()[0]
-    assert " ingestion complete: 3 records in " in said.splitlines()[1]
+    assert said.splitlines()[3].split()[2:6] == ["tidy", "3", "1", "1"]
+    assert " ingestion complete: 3 records in " in said.splitlines()[5]
     begun(store, "a", "one", "failed")
     at = datetime(2026, 1, 31, 12, tzinfo=UTC)
     store.logs.add("a", "one", [LogLine(at, "info", "page", {}), LogLine(at, "error", "it broke", {"tries": 3})])
