@@ -9,7 +9,7 @@ import hashlib
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -88,6 +88,35 @@ class Checkpoint:
     age: float | None = field(default=None, compare=False)
     """Seconds since it was written, by the clock of what keeps it; None where that is not known."""
 
+    @property
+    def finished(self) -> bool:
+        """Whether all of a partition is behind it that will ever come."""
+        return self.counters.get("finished") is True
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A part of a source that is read by itself, from a checkpoint of its own."""
+
+    key: str
+    """What it holds, in words that stay: `2024-01-15`, `1-100000`, `de`. It names the checkpoint, so another content
+    must have another key."""
+
+    start: Any = None
+    """Where it begins; `partition.from` in templates. JSON."""
+
+    end: Any = None
+    """Where it ends; `partition.to` in templates. JSON."""
+
+    closes: datetime | None = None
+    """When nothing new can come into it any more: what is read to its end from then on is not asked for again. None:
+    never."""
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What templates name."""
+        return {"key": self.key, "from": self.start, "to": self.end}
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
@@ -95,7 +124,7 @@ class Stream:
 
     pipeline: str
     stream: str
-    """`<extract key>><load key>`."""
+    """`<extract key>><load key>`, of a partition `<extract key>[<its key>]><load key>`."""
 
     scope: str = ""
     """Empty for the live cursor."""
@@ -131,6 +160,10 @@ class Run:
     """Set once a stop is asked for. Waits of adapters end with it."""
     checkpoint: Checkpoint | None = None
     """Where the stream stands that is read; None where there is nothing to go on from."""
+    partition: Partition | None = None
+    """The part of the source that is read; None: all of it."""
+    map_index: int = -1
+    """Of a mapped task; -1 otherwise."""
     concurrency: int = 10
     """Requests that a source may have under way at once."""
     spool: Path | None = None
@@ -179,6 +212,11 @@ class Source(Adapter):
 
     def read(self, run: Run, cursor: Cursor | None) -> AsyncIterator[Batch] | Iterator[Batch]:
         """Yield batches in order from the cursor (None: from the start); a plain generator runs in a thread."""
+        raise NotImplementedError
+
+    def partitions(self, run: Run) -> Iterable[Partition]:
+        """The parts that it consists of now, each with a key of its own, for `partition: {by: source}`; `read` then
+        finds in `run.partition` which one it is to read. May ask the source."""
         raise NotImplementedError
 
     def begins_again(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,18 +24,28 @@ def plan(
 
     pipeline = load(one(path))
     result = planned(pipeline).as_dict()
-    result["stages"][0]["notes"] += _notes_on_connections(pipeline)
+    result["stages"][0]["notes"] += [*_notes_on_partitions(pipeline), *_notes_on_connections(pipeline)]
     if as_json:
         print(json.dumps(result, indent=2))
         return
     for stage in result["stages"]:
-        print(f"stage {stage.pop('key')}: {' → '.join(stage.pop('steps'))}")
+        print(f"stage {stage.pop('key')}: {' → '.join(stage.pop('steps'))}".rstrip(": "))
         notes = stage.pop("notes")
         for name, value in stage.items():
             if value:
                 print(f"  {name}: {value}")
         for note in notes:
             print(f"  note: {note}")
+
+
+def _notes_on_partitions(pipeline: Pipeline) -> list[str]:
+    """How many there would be now, unless the source itself would have to be asked."""
+    step = pipeline.extract
+    if step.partition is None or step.partition.by == "source":
+        return []
+    parts = step.partition.cut(datetime.now(UTC), pipeline.timezone)
+    ends = "" if not parts else f": {parts[0].key}" + (f" … {parts[-1].key}" if len(parts) > 1 else "")
+    return [f"{step.key}: {len(parts):,} partition{'s' if len(parts) != 1 else ''}{ends}"]
 
 
 def _notes_on_connections(pipeline: Pipeline) -> list[str]:

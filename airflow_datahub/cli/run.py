@@ -26,6 +26,7 @@ def run(
     ] = None,
     param: Annotated[list[str] | None, typer.Option("--param", help="A param of the spec, as name=value.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Start at the beginning of the source again.")] = False,
+    partition: Annotated[str | None, typer.Option(help="Only the partition of this key, such as 2024-01-15.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Approve at every gate.")] = False,
 ) -> None:
     """Run a pipeline here and now. Connections come from AIRFLOW_CONN_<ID>; the log goes to standard error."""
@@ -40,6 +41,8 @@ def run(
 
     pipeline = load(one(path))
     params = params_of(pipeline, param or [])
+    if partition is not None and pipeline.extract.partition is None:
+        raise typer.BadParameter("--partition: no extract step of this spec has a `partition`")
     started = datetime.now(UTC)
     run_id = f"cli__{started:%Y-%m-%dT%H:%M:%S}_{uuid.uuid4().hex[:8]}"
     log = Console()
@@ -51,7 +54,9 @@ def run(
 
         def ingest() -> Outcome:
             with Store.open(log=log) as store:
-                return run_whole(pipeline, of_this_run, store, _approver(yes), full=full, limit=limit)
+                return run_whole(
+                    pipeline, of_this_run, store, _approver(yes), full=full, limit=limit, partition=partition
+                )
 
         outcome = in_time(ingest, stopping, log)
     if outcome.skipped:

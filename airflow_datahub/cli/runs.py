@@ -66,6 +66,7 @@ def show(
         found = _one(store, run, pipeline)
         row = _row(store, found)
         row["rejects"] = _grouped(store, found)
+        row["partitions"] = _partitions(store, found)
     print(json.dumps(row, default=str) if as_json else "\n".join(_page(row)))
 
 
@@ -170,9 +171,22 @@ def _page(row: Mapping[str, Any]) -> Iterator[str]:
     if row["error"]:
         yield f"error: {row['error']}"
     yield from ("", *table(row["steps"]))
+    if row["partitions"]:
+        yield from ("", *table(row["partitions"], "partition"))
     for group in row["rejects"]:
         where = "/".join(filter(None, (group["step"], group["operator"], group["field"])))
         yield f"\n{group['count']:,} rejected by {where}: {group['reason']}\n  first: {group['first']}"
+
+
+def _partitions(store: Store, run: RunRow) -> dict[str, dict[str, Any]]:
+    """By key: what its source gave, what its sink wrote, and what was rejected between."""
+    wanted = ("inserted", "updated", "unchanged", "deleted")
+    found = {}
+    for key, steps in store.partitions(run.pipeline, run.run_id).items():
+        first, *_, last = map(asdict, steps.values())
+        rejected = sum(counters.rejected for counters in steps.values())
+        found[key] = {"read": first["records_in"]} | {name: last[name] for name in wanted} | {"rejected": rejected}
+    return found
 
 
 def _grouped(store: Store, run: RunRow) -> list[dict[str, Any]]:

@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule
+from airflow.sdk import DAG, Asset, BaseOperator, Param, TriggerRule, XComArg
+from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from airflow_datahub.dag_factory import documentation, notifying
 from airflow_datahub.dag_factory.schedule import BEGINNING, timetable
 from airflow_datahub.errors import SpecError
 from airflow_datahub.operators.assets import asset_of
+from airflow_datahub.operators.partition import PartitionOperator
 from airflow_datahub.operators.stage import StageOperator
 from airflow_datahub.spec import LoadStep, Pipeline, Stage, load, plan
 from airflow_datahub.spec.builder import Builder
+from airflow_datahub.spec.plan import PARTITIONS
 
 RETRY_GROWTH = 2.0
 """Each wait before a retry is this many times the one before, with up to as much again by chance (Airflow's rule)."""
@@ -55,9 +58,9 @@ def dag_of(pipeline: Pipeline | Builder) -> DAG:
         doc_md=documentation.of_dag(pipeline),
         **notifying.of_dag(pipeline),
     ) as dag:
-        tasks: dict[str, BaseOperator] = {}
+        tasks: dict[str, BaseOperator | MappedOperator] = {}
         for stage in plan(pipeline).stages:
-            tasks[stage.key] = task_of(pipeline, stage)
+            tasks[stage.key] = mapped(pipeline, stage, dag) if stage.mapped else task_of(pipeline, stage)
             tasks[stage.key].set_upstream([tasks[key] for key in stage.after])
     return dag
 
@@ -74,22 +77,37 @@ def task_of(pipeline: Pipeline, stage: Stage) -> BaseOperator:
     operator: Any = StageOperator
     if stage.kind == "gate":
         from airflow_datahub.operators.gate import GateOperator as operator
-    task: BaseOperator = operator(
-        task_id=stage.key,
-        pipeline=pipeline,
-        stage=None if stage.alone else stage.key,
-        trigger_rule=_rule(stage),
-        retries=stage.retries,
-        retry_delay=stage.retry_delay,
-        retry_exponential_backoff=RETRY_GROWTH,
-        execution_timeout=stage.timeout,
-        pool=stage.pool,
-        priority_weight=stage.priority,
-        outlets=outlets(pipeline, stage),
-        doc_md=documentation.of_stage(pipeline, stage.steps),
-        **notifying.of_task(pipeline),
-    )
+    own = None if stage.alone else stage.key
+    task: BaseOperator = operator(pipeline=pipeline, stage=own, **_settings(pipeline, stage))
     return task
+
+
+def mapped(pipeline: Pipeline, stage: Stage, dag: DAG) -> MappedOperator:
+    """The task of a stage that runs once a partition; how often is known once the task before it has run."""
+    waiting = PartitionOperator.partial(
+        stage=stage.key,
+        map_index_template="{{ task.label }}",
+        max_active_tis_per_dagrun=stage.at_once,
+        **_settings(pipeline, stage),
+    )
+    return waiting.expand(pack=XComArg(dag.get_task(PARTITIONS)))
+
+
+def _settings(pipeline: Pipeline, stage: Stage) -> dict[str, Any]:
+    """What Airflow itself is told of a task."""
+    return {
+        "task_id": stage.key,
+        "trigger_rule": _rule(stage),
+        "retries": stage.retries,
+        "retry_delay": stage.retry_delay,
+        "retry_exponential_backoff": RETRY_GROWTH,
+        "execution_timeout": stage.timeout,
+        "pool": stage.pool,
+        "priority_weight": stage.priority,
+        "outlets": outlets(pipeline, stage),
+        "doc_md": documentation.of_stage(pipeline, stage.steps),
+        **notifying.of_task(pipeline),
+    }
 
 
 def _rule(stage: Stage) -> TriggerRule:

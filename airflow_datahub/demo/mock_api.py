@@ -3,7 +3,8 @@
     python -m airflow_datahub.demo.mock_api --port 8090 --events 100000 --api-key demo-key
 
     GET /api/v1/events?limit=&cursor=   {"data": [...], "hasMore": true, "nextCursor": "…" | null}
-    GET /api/v1/events?limit=&offset=   the same pages by offset; `since=` (ISO 8601 or epoch seconds) begins later
+    GET /api/v1/events?limit=&offset=   the same pages by offset; `since=` (ISO 8601 or epoch seconds) begins later,
+                                        `until=` ends before
     GET /health   GET /stats   POST /reset
 
 The events need the header `X-API-Key`. Faults come from a seed: the same requests meet the same ones.
@@ -133,7 +134,7 @@ class Api:
         try:
             return self.page(request.query, limits)
         except (ValueError, OverflowError) as error:
-            return Response.json(400, {"error": f"bad limit, offset, cursor or since: {error}"[:200]}, limits)
+            return Response.json(400, {"error": f"bad limit, offset, cursor, since or until: {error}"[:200]}, limits)
 
     def customer(self, request: Request) -> Response:
         """One of a thousand customers."""
@@ -177,8 +178,9 @@ class Api:
             offset, born = read_cursor(query["cursor"])
             if self.settings.cursor_life and time.time() > born + self.settings.cursor_life:
                 return Response.json(410, {"error": "this cursor has expired: begin again"}, limits)
-        data, end = self.events.page(offset, limit)
-        more = end < len(self.events)
+        behind = self.events.since(moment(query["until"])) if "until" in query else len(self.events)
+        data, end = self.events.page(offset, max(min(limit, behind - offset), 0))
+        more = end < behind
         following = f'"{make_cursor(end, self.birth())}"' if more else "null"
         total = f',"total":{len(self.events)}' if self.settings.total else ""
         rest = f'],"hasMore":{"true" if more else "false"},"nextCursor":{following}{total}}}'
@@ -212,7 +214,7 @@ def moment(text: str) -> float:
         parsed = datetime.fromisoformat(text)
         return parsed.timestamp() if parsed.tzinfo else parsed.replace(tzinfo=UTC).timestamp()
     if not math.isfinite(number):
-        raise ValueError(f"since {text[:20]!r} is no time")
+        raise ValueError(f"{text[:20]!r} is no time")
     return number
 
 

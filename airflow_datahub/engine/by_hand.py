@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from airflow_datahub.contract import CHECKPOINT_FORMAT, Checkpoint, Checkpoints, Kept, Run, Stream
+from airflow_datahub.contract import CHECKPOINT_FORMAT, Checkpoint, Checkpoints, Kept, Partition, Run, Stream
+from airflow_datahub.engine.naming import naming
+from airflow_datahub.engine.partitions import stream_of
 from airflow_datahub.engine.rendering import rendered
-from airflow_datahub.engine.running import naming, stream_of
 from airflow_datahub.errors import ConfigurationError, StopRun
 from airflow_datahub.spec import ExtractStep, Pipeline, plan
 from airflow_datahub.state.store import Store
@@ -52,12 +53,24 @@ class Standing:
     """Who moves it, for the audit."""
     store: Store
     kept: Checkpoints
-    stream: Stream = field(init=False)
+    partition: str | None = None
+    """Key of the one that is moved, of a source in parts."""
 
-    def __post_init__(self) -> None:
-        alone = plan(self.pipeline).stages[0].alone
-        own = stream_of(self.pipeline) if alone else Stream(self.pipeline.id, self.pipeline.extract.key)
-        object.__setattr__(self, "stream", own)
+    @property
+    def stream(self) -> Stream:
+        """What is moved."""
+        if plan(self.pipeline).whole is None:
+            return Stream(self.pipeline.id, self.pipeline.extract.key)
+        return stream_of(self.pipeline, None if self.partition is None else Partition(self.partition))
+
+    def each(self) -> list[Standing]:
+        """One a partition with a checkpoint, by its key; without partitions this one."""
+        if self.pipeline.extract.partition is None or self.partition is not None:
+            return [self]
+        begins, ends = f"{self.pipeline.extract.key}[", f"]>{self.pipeline.load.key}"
+        streams = [kept.stream.stream for kept in self.all() if not kept.stream.scope]
+        own = [stream for stream in streams if stream.startswith(begins) and stream.endswith(ends)]
+        return [replace(self, partition=stream[len(begins) : -len(ends)]) for stream in own]
 
     def all(self) -> list[Kept]:
         """The checkpoints of all streams of the pipeline, those of steps that are gone included."""
@@ -151,11 +164,12 @@ def _told(kept: Kept) -> dict[str, Any]:
 def standing(pipeline: Pipeline, run: Run, store: Store, actor: str) -> Iterator[Standing]:
     """Connect to where the pipeline's checkpoints are kept: by its sink, or, of one with several stages, in the store.
     Raises ConfigurationError, RunFailed."""
-    if not plan(pipeline).stages[0].alone:
+    if plan(pipeline).whole is None:
         yield Standing(pipeline, actor, store, store.positions)
         return
     defaults = {name: schema["default"] for name, schema in pipeline.params.items() if "default" in schema}
     values = {"params": defaults | dict(run.params), "run_id": run.run_id}  # of others only runs know
+    values |= {"partition": Partition("").values}
     with naming(pipeline.id, pipeline.load.key):
         kept = rendered(pipeline.load.sink, values).checkpoints(run)
     try:

@@ -29,6 +29,8 @@ class Load:
     place: Place = START
     due: bool = False
     """Something has come by, if only an empty page: the position may have moved."""
+    finished: bool = False
+    """Nothing will come behind it any more."""
 
     def add(self, flow: Flow, piece: Batch) -> None:
         """Take in what the steps made of a piece."""

@@ -14,8 +14,9 @@ from typing import Any, cast
 
 from airflow_datahub.contract import Batch, Record, Run, Simulated
 from airflow_datahub.engine.chain import Chain, Flow, compiled
+from airflow_datahub.engine.naming import naming
+from airflow_datahub.engine.partitions import first_of, stream_of
 from airflow_datahub.engine.rendering import rendered
-from airflow_datahub.engine.running import naming, stream_of
 from airflow_datahub.engine.secrecy import keeping_secrets, masked_error
 from airflow_datahub.errors import ConfigurationError, Interrupted, RunError, StopRun
 from airflow_datahub.spec import Pipeline, plan, resolve_params
@@ -77,13 +78,15 @@ def preview(pipeline: Pipeline, run: Run, *, limit: int, until: str | None = Non
 def _looked(pipeline: Pipeline, run: Run, limit: int, until: str | None) -> Preview:
     if until and until not in (keys := [step.key for step in pipeline.steps]):
         raise ConfigurationError(f"pipeline {pipeline.id!r} has no step {until!r}: there are {', '.join(keys)}")
-    if not plan(pipeline).stages[0].alone:
+    if plan(pipeline).whole is None:
         raise ConfigurationError(
             f"pipeline {pipeline.id!r} has several stages; a preview follows one line of steps from source to sink. "
             f"Its `tests:` show what becomes of records: `airflow-datahub test {pipeline.file}`"
         )
     run = replace(run, params=resolve_params(pipeline, run.params), revision=pipeline.revision, concurrency=1)
-    values = {"params": run.params, "run_id": run.run_id}
+    partition = first_of(pipeline, run)
+    run = replace(run, partition=partition)
+    values = {"params": run.params, "run_id": run.run_id} | ({"partition": partition.values} if partition else {})
     chain = compiled(pipeline, run, values)
     batch, more = _read(pipeline, run, values, limit)
     steps = list(_through(chain, batch, until))
@@ -162,4 +165,4 @@ def _through(chain: Chain, batch: Batch, until: str | None) -> Iterator[tuple[Se
 def _simulated(pipeline: Pipeline, run: Run, values: Mapping[str, Any], flow: Flow) -> Simulated | None:
     with naming(pipeline.id, pipeline.load.key):
         sink = rendered(pipeline.load.sink, values)
-        return sink.simulate(run, stream_of(pipeline), Batch(flow.records, None, flow.origins))
+        return sink.simulate(run, stream_of(pipeline, run.partition), Batch(flow.records, None, flow.origins))

@@ -60,7 +60,10 @@ class Progress:
         """Bring the ledger up to date, and tell who counts along; a load does not fail because its ledger cannot be
         written."""
         with logging_instead(self._log):
-            self._store.save_steps(self._run.pipeline, self._run.run_id, self._tally.shown, self._tally.places)
+            self._store.save_steps(
+                self._run.pipeline, self._run.run_id, self._tally.shown, self._tally.places,
+                partition=self._run.partition.key if self._run.partition else "",
+            )  # fmt: skip
         now, before = self._tally.shown, self._told
         self._run.on_count({key: _gained(counts, before[key]) for key, counts in now.items()})
         self._told = now

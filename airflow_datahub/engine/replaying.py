@@ -139,7 +139,7 @@ def begun_replay(pipeline: Pipeline, run: Run, store: Store, which: Which) -> Re
 
 
 def _check(pipeline: Pipeline) -> None:
-    if not plan(pipeline).stages[0].alone:
+    if plan(pipeline).whole is None:
         raise ConfigurationError(f"pipeline {pipeline.id!r} has several stages: rejects of a graph cannot be replayed")
     if reason := pipeline.load.sink.not_replayed():
         raise ConfigurationError(f"pipeline {pipeline.id!r}, step {pipeline.load.key!r}: {reason}")

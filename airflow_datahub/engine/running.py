@@ -16,6 +16,8 @@ from airflow_datahub.engine.chain import compiled
 from airflow_datahub.engine.handing import Handed, Handing, commit, handing
 from airflow_datahub.engine.hooking import Calling
 from airflow_datahub.engine.keeping import KeptLog
+from airflow_datahub.engine.naming import naming
+from airflow_datahub.engine.partitions import MOST_TASKS, NOTHING, Pack, closes, packs, stream_of
 from airflow_datahub.engine.parts import off, part_of
 from airflow_datahub.engine.pinning import begun
 from airflow_datahub.engine.position import START, Position, told
@@ -24,9 +26,9 @@ from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.rendering import rendered
 from airflow_datahub.engine.replaying import Replaying, begun_replay
 from airflow_datahub.engine.secrecy import keeping_secrets, masked_error
-from airflow_datahub.engine.stage import Assignment, Stage, named
-from airflow_datahub.engine.tally import Tally
-from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, RunError, StopRun
+from airflow_datahub.engine.stage import Assignment, Stage
+from airflow_datahub.engine.tally import Tally, judge_whole
+from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, StopRun
 from airflow_datahub.locks import Check, Wanted, held
 from airflow_datahub.spec import Pipeline, plan, resolve_params
 from airflow_datahub.spec import Stage as Planned
@@ -51,6 +53,15 @@ class Outcome:
     """Why nothing was done."""
     manifest: Manifest | None = None
     """What is handed to the stages behind this one; None where there are none."""
+    packs: list[Pack] | None = None
+    """What each of the mapped tasks is to read; None where nothing was cut."""
+
+    def __add__(self, other: Outcome) -> Outcome:
+        steps = {key: self.steps.get(key, Counters()) + counts for key, counts in other.steps.items()}
+        return Outcome(
+            self.records + other.records, self.rejected + other.rejected, self.seconds + other.seconds,
+            {**self.steps, **steps}, other.summary,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +72,10 @@ class Task:
     """The stage that is run; None: the only one."""
     handed: Handed = field(default_factory=dict)
     """What the stages before it have handed on."""
+    pack: Pack = NOTHING
+    """The partitions to be read, where the stage is one for each."""
+    most: int = MOST_TASKS
+    """Mapped tasks at most."""
     full: bool = False
     """Start at the beginning of the source again."""
     limit: int | None = None
@@ -75,7 +90,12 @@ class Task:
     def of(self, pipeline: Pipeline) -> Planned:
         """The stage itself."""
         planned = plan(pipeline)
-        return planned.stage(self.stage) if self.stage else planned.stages[0]
+        return planned.stage(self.stage) if self.stage else planned.whole or planned.stages[0]
+
+    def ends_run(self, pipeline: Pipeline, outcome: Outcome) -> bool:
+        """Whether the run is over once it has ended so."""
+        cut_nothing = outcome.skipped is not None and outcome.packs is not None
+        return self.stage is None or self.of(pipeline).ends_run or cut_nothing
 
 
 def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()) -> Outcome:
@@ -88,6 +108,7 @@ def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()
     revision = store.begin(
         pipeline.id, run.run_id, pipeline.revision, run.trigger, pipeline.text,
         mask=pipeline.rejects.mask, dag=run.dag, task=run.task if task.of(pipeline).alone else None,
+        counts=plan(pipeline).stages[0].kind != "partitions" or task.of(pipeline).kind == "partitions",
     )  # fmt: skip
     log = KeptLog(run.log, store.logs, pipeline.id, run.run_id)
     run = keeping_secrets(replace(run, log=log))
@@ -108,7 +129,7 @@ def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()
         if error is raised:
             raise
         raise error from None
-    if task.of(pipeline).ends_run:
+    if task.ends_run(pipeline, outcome):
         store.end(pipeline.id, run.run_id, "skipped" if outcome.skipped else "success")
         if not outcome.skipped:
             _tell(pipeline, run, "success", records=outcome.records, rejected=outcome.rejected)
@@ -143,28 +164,62 @@ def _run(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task) -
         run, revision=pipeline.revision, params=params, folder=Path(pipeline.file).parent, closing=ExitStack()
     )  # fmt: skip
     stage = task.of(pipeline)
-    skipped = off(pipeline, stage, params)
+    cutting = stage.kind == "partitions"
+    skipped = off(pipeline, (plan(pipeline).whole if cutting else None) or stage, params)
     if skipped:
         summary = f"ingestion skipped: {skipped}"
         log.keep("info", summary)  # the caller shows it
-        return Outcome(summary=summary, skipped=skipped)
+        return Outcome(summary=summary, skipped=skipped, packs=[] if cutting else None)
+    if cutting:
+        if task.replay is not None:
+            return Outcome(packs=[NOTHING])
+        with naming(pipeline.id, pipeline.extract.key):
+            return Outcome(packs=packs(pipeline, run, full=task.full, most=task.most))
     if stage.kind == "commit":
-        commit(pipeline, run, store, task.handed)
-        return Outcome(summary="ingestion committed")
+        return _commit(pipeline, run, store, task)
     part, handed, replaying = pipeline, None, None
     if task.replay is not None:
         replaying = begun_replay(pipeline, run, store, task.replay)
         part = replaying.part()
-    if not stage.alone:
+    if not stage.whole:
         part = part_of(pipeline, stage)
         handed = handing(pipeline, stage, task.handed, run, store, full=task.full)
     with run.closing as closing:
         with naming(pipeline.id, part.load.key):
             may_write = closing.enter_context(_lock(pipeline, stage, run))
+        if stage.mapped and not replaying:
+            return _run_partitions(part, run, log, store, task, may_write)
         outcome = _run_stage(part, run, log, store, task, handed, may_write, replaying)
     if replaying:
         store.replays.done(pipeline.id, run.run_id)
     return outcome
+
+
+def _commit(pipeline: Pipeline, run: Run, store: Store, task: Task) -> Outcome:
+    """What all stages have done becomes final; StopRun where it is not what the spec wants."""
+    done = Outcome(summary="ingestion committed")
+    if plan(pipeline).whole is None:
+        commit(pipeline, run, store, task.handed)
+        return done
+    steps = store.steps(pipeline.id, run.run_id)
+    if task.limit is None and task.replay is None:
+        judge_whole(pipeline, steps)
+    read = steps[pipeline.extract.key].records_in if steps else 0
+    return replace(done, records=read, rejected=sum(counts.rejected for counts in steps.values()))
+
+
+def _run_partitions(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task, may_write: Check) -> Outcome:
+    """Each partition of the task with a checkpoint of its own; the first that fails ends it."""
+    done = Outcome(summary="ingestion complete: no partitions")
+    for partition in task.pack.partitions(pipeline, run):
+        if run.stopping.is_set():
+            raise Interrupted(f"pipeline {pipeline.id!r}: stopped; what is complete is committed")
+        left = None if task.limit is None else task.limit - done.records
+        if left == 0:
+            break
+        of_this = replace(task, limit=left)
+        done += _run_stage(pipeline, replace(run, partition=partition), log, store, of_this, None, may_write, None)
+    return done
 
 
 def _lock(pipeline: Pipeline, stage: Planned, run: Run) -> AbstractContextManager[Check]:
@@ -183,14 +238,19 @@ def _run_stage(
     pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task, handed: Handing | None, may_write: Check,
     replaying: Replaying | None,
 ) -> Outcome:  # fmt: skip
-    own = handed.values if handed else {}
+    own = handed.values if handed else {"partition": run.partition.values} if run.partition else {}
     values = {**task.values, **own, "params": run.params, "run_id": run.run_id}
     run = replace(run, concurrency=pipeline.concurrency)
     with naming(pipeline.id, pipeline.load.key):
-        stream = replaying.stream(stream_of(pipeline)) if replaying else stream_of(pipeline)
+        live = stream_of(pipeline, run.partition)
+        stream = replaying.stream(live) if replaying else live
         writer = rendered(pipeline.load.sink, values).open(run, stream)
     try:
         assignment = _assignment(pipeline, run, store, values, stream, writer, task, handed)
+        if assignment.finished:
+            writer.close()
+            run.log.info("partition_is_finished", stream=stream.stream)
+            return Outcome(summary=f"partition {stream.stream} is finished")
         calling = Calling(pipeline, run) if pipeline.hooks.on.reject or pipeline.hooks.after else None
         assignment = replace(assignment, may_write=may_write, calling=calling)
         if replaying:
@@ -204,13 +264,14 @@ def _run_stage(
         run.log.warning("params_act_from_the_checkpoint_on", hint="--full reads from the start")
     tally, progress = assignment.tally, Progress(assignment.run, assignment.tally, store)
     stage = Stage(assignment)
-    run.log.info("ingestion_started", pipeline=pipeline.id, run_id=run.run_id, **_where(assignment))
+    part = {"partition": run.partition.key} if run.partition else {}
+    run.log.info("ingestion_started", pipeline=pipeline.id, run_id=run.run_id, **part, **_where(assignment))
     how = "failed"
     try:
         with _quiet_collector():
             stage.run(lambda: _watched(progress, None if stage.resumed else stage.total, log))
         with naming(pipeline.id, pipeline.extract.key):
-            tally.judge(at_end=task.limit is None)
+            tally.judge(at_end=task.limit is None and run.partition is None)  # of all of them `commit` judges
         how = "complete"
     except (Interrupted, KeyboardInterrupt):
         how = "interrupted"
@@ -263,6 +324,7 @@ def _assignment(
         chain=compiled(pipeline, run, values, writer.opaque), load_key=load.key, on_error=load.on_error, writer=writer,
         keeps_checkpoint=load.sink.keeps_checkpoint, checkpoint=checkpoint, tally=tally, rejects=rejects,
         batch_size=pipeline.batch_size, full=full, limit=task.limit, replaces=replaces,
+        closes=run.partition is not None and closes(run.partition, run.started),
     )  # fmt: skip
 
 
@@ -296,11 +358,6 @@ def _ways_out(pipeline: Pipeline) -> str:
     )
 
 
-def stream_of(pipeline: Pipeline) -> Stream:
-    """The stream from the pipeline's source into its sink."""
-    return Stream(pipeline.id, f"{pipeline.extract.key}>{pipeline.load.key}")
-
-
 def _differ(pipeline: Pipeline, params: Mapping[str, Any]) -> bool:
     """Whether a param was given another value than its default."""
     return any(value != pipeline.params[name].get("default") for name, value in params.items())
@@ -321,15 +378,6 @@ def _check_fingerprint(pipeline: Pipeline, source: Source, checkpoint: Checkpoin
             f"{', '.join(type(source).identity)}), so its cursor may mean nothing now. {_ways_out(pipeline)}; or put "
             f"the old values back, or give the step another key, which is a new stream"
         )
-
-
-@contextmanager
-def naming(pipeline: str, step: str) -> Iterator[None]:
-    """Put pipeline and step into the text of what goes wrong."""
-    try:
-        yield
-    except RunError as error:
-        raise named(error, pipeline, step) from error.__cause__
 
 
 @contextmanager

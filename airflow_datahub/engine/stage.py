@@ -23,13 +23,14 @@ from airflow_datahub.engine.chain import Chain, set_aside
 from airflow_datahub.engine.channel import Channel, Closed, Room
 from airflow_datahub.engine.hooking import Calling
 from airflow_datahub.engine.load import Load
+from airflow_datahub.engine.naming import named
 from airflow_datahub.engine.pace import Pace
 from airflow_datahub.engine.position import START, Place, Position, told
 from airflow_datahub.engine.projection import decoded
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.remade import Remade
 from airflow_datahub.engine.tally import Tally
-from airflow_datahub.errors import Interrupted, RunError, RunFailed, StopRun
+from airflow_datahub.errors import Interrupted, StopRun
 from airflow_datahub.state import Counters, Reject
 
 FETCHED_BYTES = 24 << 20
@@ -67,8 +68,15 @@ class Assignment:
     """What the run brings is shown at its end, all at once."""
     calling: Calling | None = None
     """The pipeline's hooks, where there are any behind a commit."""
+    closes: bool = False
+    """Once it is read to its end, nothing will come any more."""
     may_write: Callable[[], None] = lambda: None
     """Asked before each commit; raises where it may not be made."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing to do, now and ever."""
+        return not self.full and self.checkpoint is not None and self.checkpoint.finished
 
 
 class Stage:
@@ -264,8 +272,10 @@ class Stage:
             self._do.run.log.warning("position_lost", step=self._do.chain.extract, reads="the page from its start")
 
     def _begin_again(self) -> None:
-        """A snapshot that is read to its end is read from its start next time."""
-        if self._complete and self._do.source.begins_again() and not self._do.replaces:
+        """A snapshot that is read to its end is read from its start next time, unless nothing will come any more."""
+        if self._complete and self._do.closes:
+            self._load.finished = self._load.due = True
+        elif self._complete and self._do.source.begins_again() and not self._do.replaces:
             self._load.place, self._load.due = START, True
 
     def _send(self) -> None:
@@ -282,7 +292,7 @@ class Stage:
 
     def _commit_all(self) -> None:
         for load, batch, prepared in self._prepared:
-            if load.read or (load.due and load.place != self._committed):
+            if load.read or load.finished or (load.due and load.place != self._committed):
                 self._commit(load, batch, prepared)
         if self._complete:
             self._finish()
@@ -324,7 +334,7 @@ class Stage:
             load.counters[self._do.load_key] = hooked.behind(counters) if hooked else counters
             steps = self._tally.with_load(load.counters)
             self._do.rejects.add(self._version + 1, [*load.rejects, *refused], provisional=self._do.keeps_checkpoint)
-            return self._tally.as_json(steps)
+            return self._tally.as_json(steps) | ({"finished": True} if load.finished else {})
 
         self._do.may_write()
         self._writer.commit(prepared, self._checkpoint(load.place, {}), settle)
@@ -371,15 +381,3 @@ def _sink_counters(batch: Batch, written: Written, seconds: float) -> Counters:
         commits=1,
         seconds=seconds,
     )
-
-
-def named(error: BaseException, pipeline: str, step: str) -> BaseException:
-    """The error with pipeline and step in its text; what nobody foresaw becomes RunFailed, which the task retries."""
-    if isinstance(error, RunError):
-        error.args = (f"pipeline {pipeline!r}, step {(error.step or step)!r}: {error}", *error.args[1:])
-        return error
-    if not isinstance(error, Exception):
-        return error
-    failed = RunFailed(f"pipeline {pipeline!r}, step {step!r}: {type(error).__name__}: {error}")
-    failed.__cause__ = error
-    return failed

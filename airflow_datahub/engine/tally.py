@@ -84,19 +84,27 @@ class Tally:
     def judge(self, *, at_end: bool) -> None:
         """StopRun when there are more rejects than `rejects.max`, or at the end too few records."""
         read, rejected = self._before or (self.read, 0)
-        self._judge_rejects(rejected + self.rejected, read, at_end)
+        _judge_rejects(self._pipeline, rejected + self.rejected, read, at_end)
         if at_end and self._before is None:
             judge_records(self._pipeline, read)
 
-    def _judge_rejects(self, rejected: int, read: int, at_end: bool) -> None:
-        most = self._pipeline.rejects.max
-        if most is None or (isinstance(most, Share) and not at_end and read < ENOUGH_TO_JUDGE):
-            return
-        if rejected > (most.part * read if isinstance(most, Share) else most):
-            raise StopRun(
-                f"{rejected:,} of {read:,} records were rejected, rejects.max allows {most}; "
-                f"`airflow-datahub rejects list --pipeline {self._pipeline.id}` shows them with their reasons"
-            )
+
+def judge_whole(pipeline: Pipeline, steps: Mapping[str, Counters]) -> None:
+    """The same for all partitions of a run together, by what their steps have counted."""
+    read = steps.get(pipeline.extract.key, Counters()).records_in
+    _judge_rejects(pipeline, sum(counts.rejected for counts in steps.values()), read, at_end=True)
+    judge_records(pipeline, read)
+
+
+def _judge_rejects(pipeline: Pipeline, rejected: int, read: int, at_end: bool) -> None:
+    most = pipeline.rejects.max
+    if most is None or (isinstance(most, Share) and not at_end and read < ENOUGH_TO_JUDGE):
+        return
+    if rejected > (most.part * read if isinstance(most, Share) else most):
+        raise StopRun(
+            f"{rejected:,} of {read:,} records were rejected, rejects.max allows {most}; "
+            f"`airflow-datahub rejects list --pipeline {pipeline.id}` shows them with their reasons"
+        )
 
 
 def judge_records(pipeline: Pipeline, read: int) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from airflow_datahub.contract import Batch, Run
+from airflow_datahub.contract import Batch, Partition, Run
 from airflow_datahub.engine.chain import Flow, compiled, set_aside
+from airflow_datahub.engine.partitions import first_of
 from airflow_datahub.engine.parts import Routing
 from airflow_datahub.errors import ConfigurationError, DatahubError, RejectRecord
 from airflow_datahub.spec import AnyStep, ExtractStep, Pipeline, PipelineTest, RouteStep, is_on, resolve_params
@@ -78,7 +79,8 @@ class _Trial:
 
     def __init__(self, pipeline: Pipeline, test: PipelineTest, run: Run):
         self._pipeline, self._test, self._run = pipeline, test, run
-        self._compiled = compiled(pipeline, run, {"params": run.params, "run_id": run.run_id})
+        values = {"params": run.params, "run_id": run.run_id} | _partition(pipeline, run)
+        self._compiled = compiled(pipeline, run, values)
         self._left: dict[tuple[str, str | None], Flow] = {}
         """By step, and branch of a route: what has left it."""
         self.entered: dict[str, list[Any]] = {}
@@ -129,6 +131,16 @@ class _Trial:
         self.rejects += set_aside(refused, step.on_error, Counters())
         for branch in step.ways:
             self._left[step.key, branch] = _only(flow, [index for index, way in enumerate(ways) if branch in way])
+
+
+def _partition(pipeline: Pipeline, run: Run) -> dict[str, Any]:
+    """The first one stands for all; a source that would have to be asked for it is not."""
+    steps = [step for step in pipeline.steps if isinstance(step, ExtractStep) and step.partition]
+    if not steps:
+        return {}
+    named = steps[0].partition and steps[0].partition.by == "source"
+    found = Partition("") if named else first_of(pipeline, run) or Partition("")
+    return {"partition": found.values}
 
 
 def _only(flow: Flow, indices: Sequence[int]) -> Flow:

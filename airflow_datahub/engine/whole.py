@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from airflow_datahub.contract import Run
 from airflow_datahub.engine.handing import Handed
+from airflow_datahub.engine.partitions import NOTHING, only
 from airflow_datahub.engine.rendering import rendered_text
 from airflow_datahub.engine.running import Outcome, Task, run_pipeline
 from airflow_datahub.spec import GateStep, Pipeline, Stage, is_on, plan, resolve_params
@@ -25,9 +26,12 @@ def run_whole(
     *,
     full: bool = False,
     limit: int | None = None,
+    partition: str | None = None,
 ) -> Outcome:
-    """Run every stage; `approve` is asked at gates. Raises what run_pipeline does."""
+    """Run every stage, all partitions one after another or the one of a key; `approve` is asked at gates. Raises what
+    run_pipeline does."""
     planned = plan(pipeline)
+    pack = only(pipeline, run, partition) if partition is not None else NOTHING
     if len(planned.stages) == 1:
         return run_pipeline(pipeline, run, store, Task(full=full, limit=limit))
     handed: dict[str, Manifest] = {}
@@ -40,8 +44,10 @@ def run_whole(
             if _approved(pipeline, stage, run, given, approve):
                 done[stage.key] = Outcome()
             continue
-        task = Task(stage=stage.key, handed=given, full=full, limit=None if stage.inputs else limit)
+        task = Task(stage=stage.key, handed=given, pack=pack, most=1, full=full, limit=None if stage.inputs else limit)
         outcome = run_pipeline(pipeline, run, store, task)
+        if outcome.packs and partition is None:
+            (pack,) = outcome.packs
         if outcome.skipped is None:
             done[stage.key] = outcome
         if outcome.manifest:
@@ -70,12 +76,13 @@ def _together(pipeline: Pipeline, run: Run, store: Store, done: dict[str, Outcom
         why = "nothing was loaded: its loads are off, or a gate was refused"
         store.end(pipeline.id, run.run_id, "skipped")
         return Outcome(summary=f"ingestion skipped: {why}", skipped=why)
-    roots = [done[stage.key] for stage in planned.stages if not stage.inputs and stage.key in done]
+    stages = {stage: done[stage.key] for stage in planned.stages if stage.kind == "steps" and stage.key in done}
+    roots = [each for stage, each in stages.items() if not stage.inputs]
     steps = {key: counts for each in done.values() for key, counts in each.steps.items() if key in pipeline.order}
     return replace(
         done[planned.stages[-1].key],
         records=sum(each.records for each in roots),
-        rejected=sum(each.rejected for each in done.values()),
+        rejected=sum(each.rejected for each in stages.values()),
         seconds=sum(each.seconds for each in done.values()),
         steps={key: steps[key] for key in pipeline.order if key in steps},
     )

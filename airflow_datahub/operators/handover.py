@@ -45,6 +45,7 @@ def run_of(
         run_id=dag_run.run_id,
         dag=dag_run.dag_id,
         task=task_name(context["ti"].task_id, context["ti"].map_index),
+        map_index=-1 if context["ti"].map_index is None else context["ti"].map_index,
         started=dag_run.run_after,
         revision=pipeline.revision,
         trigger="replay" if REPLAY in (dag_run.conf or {}) else _TRIGGERS.get(str(dag_run.run_type.value), "manual"),
@@ -93,6 +94,15 @@ class _Wanted(msgspec.Struct, forbid_unknown_fields=True):
 def task_name(task_id: str, map_index: int | None) -> str:
     """What the ledger calls a task."""
     return task_id if map_index in (None, -1) else f"{task_id}[{map_index}]"
+
+
+def most_mapped() -> int:
+    """Mapped tasks that Airflow takes, a thousand at most."""
+    from airflow.configuration import conf
+
+    from airflow_datahub.engine.partitions import MOST_TASKS
+
+    return min(MOST_TASKS, conf.getint("core", "max_map_length"))
 
 
 def template_values(parsed: Pipeline, pinned: Pipeline, context: Mapping[str, Any]) -> dict[str, Any]:

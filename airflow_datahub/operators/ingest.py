@@ -86,7 +86,7 @@ class IngestOperator(StageOperator):
         self._take_partition(context)
         super().render_template_fields(self._with_params(context), jinja_env)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> Any:
         """Run the stage; what it counted, small enough for an XCom."""
         self._take_partition(context)  # Airflow renders the fields of a mapped task without asking it
         if not self.reads_files and Manifest.of(self.inputs.get("input_1")):

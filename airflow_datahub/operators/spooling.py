@@ -37,7 +37,7 @@ class _SpoolingOperator(IngestOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the stage; what it counted, and the manifest of all files."""
-        return super().execute(context) | self._manifest.as_json()
+        return {**super().execute(context), **self._manifest.as_json()}
 
     def _ingest(self, context: Mapping[str, Any]) -> Outcome:
         start = self._start(context)

@@ -17,7 +17,14 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, SpecError, StopRun
-from airflow_datahub.operators.handover import open_store, replay_of, run_of, template_values, under_way
+from airflow_datahub.operators.handover import (
+    most_mapped,
+    open_store,
+    replay_of,
+    run_of,
+    template_values,
+    under_way,
+)
 from airflow_datahub.spec import plan
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.sdk import Context
 
-    from airflow_datahub.engine import Outcome
+    from airflow_datahub.engine import Outcome, Task
     from airflow_datahub.operators.metrics import Meter
     from airflow_datahub.spec import AnyStep, Pipeline
     from airflow_datahub.spool.manifest import Manifest
@@ -86,11 +93,14 @@ class StageOperator(BaseOperator):
         except (SpecError, ConfigurationError) as error:
             raise AirflowFailException(f"pipeline {self.pipeline.id!r}: {error}") from error
 
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Run the stage; what it counted, small enough for an XCom."""
+    def execute(self, context: Context) -> Any:
+        """Run the stage; what it counted, small enough for an XCom. Where it cuts the source: what each mapped task is
+        to read."""
         outcome = self._run(dict(context))
         if outcome.skipped is not None:
             raise AirflowSkipException(outcome.skipped)
+        if outcome.packs is not None:
+            return [pack.as_json() for pack in outcome.packs]
         counted = {"records": outcome.records, "rejected": outcome.rejected, "seconds": round(outcome.seconds, 3)}
         return {**(outcome.manifest.as_json() if outcome.manifest else {}), **counted}
 
@@ -134,17 +144,23 @@ class StageOperator(BaseOperator):
             raise self._stopped(error, context) from error
 
     def _ingest(self, context: Mapping[str, Any]) -> Outcome:
-        from airflow_datahub.engine import Task, run_pipeline
+        from airflow_datahub.engine import run_pipeline
         from airflow_datahub.engine.replaying import original_of
 
         run = run_of(self.pipeline, context, self.log, self.stopping, self.meter.add)
-        replay = replay_of(context)
-        which, revision = replay or (None, "current")
-        last_try = context["ti"].try_number > (context["ti"].max_tries or 0)
-        task = Task(stage=self.stage, handed=self._handed(context), replay=which, last_try=last_try)
+        which, revision = replay_of(context) or (None, "current")
         with open_store(self.log) as store:
             pipeline = original_of(self.pipeline, store, which) if which and revision == "original" else self.pipeline
-            return run_pipeline(pipeline, run, store, task)
+            return run_pipeline(pipeline, run, store, self._task(context))
+
+    def _task(self, context: Mapping[str, Any]) -> Task:
+        """What is to be done."""
+        from airflow_datahub.engine import Task
+
+        which, _ = replay_of(context) or (None, "")
+        last_try = context["ti"].try_number > (context["ti"].max_tries or 0)
+        handed = self._handed(context)
+        return Task(stage=self.stage, handed=handed, replay=which, last_try=last_try, most=most_mapped())
 
     def _handed(self, context: Mapping[str, Any]) -> dict[str, Manifest]:
         """What the stages before this one returned; `commit` is told of all."""

@@ -15,7 +15,16 @@ from airflow.listeners import hookimpl
 
 from airflow_datahub.state import RunState
 
-OPERATORS = frozenset(("StageOperator", "IngestOperator", "ExtractOperator", "TransformOperator", "LoadOperator"))
+OPERATORS = frozenset(
+    (
+        "StageOperator",
+        "PartitionOperator",
+        "IngestOperator",
+        "ExtractOperator",
+        "TransformOperator",
+        "LoadOperator",
+    )
+)
 """By Airflow's names of them: of the tasks of others no ledger is kept, and none need be asked for."""
 
 

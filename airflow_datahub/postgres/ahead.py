@@ -49,7 +49,7 @@ class Ahead:
     """One thread that copies, in the order in which it is asked to."""
 
     def __init__(self, connect: Callable[[], Session], run: Run):
-        self._connect, self._run_id, self._log = connect, run.run_id, run.log
+        self._connect, self._run, self._log = connect, run, run.log
         self._jobs: queue.SimpleQueue[Copy | None] = queue.SimpleQueue()
         self._session: Session | None = None
         self._valid: Stages | None = None
@@ -140,7 +140,7 @@ class Ahead:
         self._session = self._connect()
         if self._made:  # of sessions that were lost
             drop_abandoned(self._session, copy.layout.schema, self._log)
-        made = Stages(self._session, copy.layout, self._run_id)
+        made = Stages(self._session, copy.layout, self._run)
         self._made += made.names
         self._valid = made
         return made

@@ -15,7 +15,7 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
-from airflow_datahub.contract import Log
+from airflow_datahub.contract import Log, Run
 from airflow_datahub.postgres.connecting import Session
 from airflow_datahub.postgres.declared import LONGEST_NAME, OURS
 from airflow_datahub.postgres.failures import said
@@ -38,10 +38,10 @@ where n.nspname = %s and starts_with(c.relname, %s) and c.relkind = 'r' and c.re
 class Stages:
     """The stages of one writer; they live as long as the session that made them."""
 
-    def __init__(self, session: Session, layout: Layout, run_id: str):
+    def __init__(self, session: Session, layout: Layout, run: Run):
         """Lock their names, then create them."""
         token = secrets.token_hex(5)
-        self.names = [stage_name(run_id, token, number) for number in range(STAGES)]
+        self.names = [stage_name(run, token, number) for number in range(STAGES)]
         self.columns = frozenset(layout.slots)
         self._session, self._schema = session, layout.schema
         self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -73,11 +73,11 @@ class Stages:
             copy(self._session, self.table(name), slots, lines, freeze=True)
 
 
-def stage_name(run_id: str, token: str, number: int) -> str:
-    """Names the run for people; the token, one a try, makes it unique."""
-    end = f"_{token}_{number}"
-    run = re.sub(r"[^A-Za-z0-9]+", "_", run_id)[: LONGEST_NAME - len(PREFIX) - len(end)]
-    return PREFIX + run + end
+def stage_name(run: Run, token: str, number: int) -> str:
+    """Names the run, and the index of a mapped task, for people; the token, one a try, makes it unique."""
+    end = f"_{token}_{number}" if run.map_index < 0 else f"_{run.map_index}_{token}_{number}"
+    name = re.sub(r"[^A-Za-z0-9]+", "_", run.run_id)[: LONGEST_NAME - len(PREFIX) - len(end)]
+    return PREFIX + name + end
 
 
 def lock_of(name: str) -> int:

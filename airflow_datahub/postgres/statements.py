@@ -20,16 +20,16 @@ ORDINAL = f"{OURS}ordinal"
 """The column of a stage that holds a row's index in its batch."""
 
 _INSERT = "insert into {table} as t ({columns}) select {columns} from {stage} as s where true"
-_PLAIN = (_INSERT, "{on_conflict}")
+_PLAIN = (_INSERT, "{order}{on_conflict}")
 _BY_XMAX = (
     f"with written as ({_INSERT}",
-    "{on_conflict} returning (xmax = 0) as fresh)"
+    "{order}{on_conflict} returning (xmax = 0) as fresh)"
     " select count(*) filter (where fresh), count(*) filter (where not fresh), 0, '{{}}'::int[] from written",
 )
 _BY_KEY = (  # a partitioned table does not give `xmax` back
     "with known as (select count(*) as old from {stage} as s join {table} as t on {same} where {newer}",
     f"), written as ({_INSERT}",
-    "{on_conflict} returning 1) select (select count(*) from written) - old, old, 0, '{{}}'::int[] from known",
+    "{order}{on_conflict} returning 1) select (select count(*) from written) - old, old, 0, '{{}}'::int[] from known",
 )
 _ABSENT = "select s.{ordinal} from {stage} as s where not exists (select from {table} as t where {same})"
 _UPDATE = (
@@ -78,7 +78,7 @@ def move(session: Session, layout: Layout, target: Target, slots: Sequence[Slot]
     parts = {
         "table": layout.name, "stage": stage, "columns": identifiers(names), "ordinal": sql.Identifier(ORDINAL),
         "same": _same(layout.key), "newer": _newer(target.newer_by, "s"), "sets": _sets(others, "s"),
-        "on_conflict": _on_conflict(layout, target, others),
+        "on_conflict": _on_conflict(layout, target, others), "order": _order(layout.key),
     }  # fmt: skip
     form = _form(layout, target, others)
     texts = tuple(sql.SQL(text).format(**parts).as_string(session) for text in form)
@@ -101,6 +101,15 @@ def _form(layout: Layout, target: Target, others: Sequence[str]) -> tuple[str, .
         case "delete":
             return _DELETE
     return _BY_KEY if layout.partitioned else _BY_XMAX
+
+
+def _order(key: Sequence[str]) -> sql.Composable:
+    """By key, so that two who write the same keys at the same time wait for each other in one order alone; of equal
+    keys the first comes first."""
+    if not key:
+        return sql.SQL("")
+    columns = [sql.SQL("s.{}").format(sql.Identifier(name)) for name in (*key, ORDINAL)]
+    return sql.SQL(" order by {}").format(sql.SQL(", ").join(columns))
 
 
 def _on_conflict(layout: Layout, target: Target, others: Sequence[str]) -> sql.Composed:

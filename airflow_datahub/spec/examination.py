@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_datahub.spec.document import Node
-from airflow_datahub.spec.fields import check_fields
+from airflow_datahub.spec.fields import check_fields, known_names
 from airflow_datahub.spec.findings import Findings, shown
 from airflow_datahub.spec.hooks import check_hooks
 from airflow_datahub.spec.models import Definition, Edge
@@ -46,7 +46,7 @@ def check_settings(
     check_notify(definition.notify, definition.schedule, root.children.get("notify"), findings)
     if templated:  # those of notifiers are Airflow's
         settings = definition.model_copy(update={"description": "", "tests": (), "notify": None})
-        check_fields(settings, root, findings, definition.params, "pipeline")
+        check_fields(settings, root, findings, known_names(definition.params), "pipeline")
 
 
 def _mappings(node: Node | None) -> list[Node]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from typing import Any, get_args
 
@@ -17,30 +17,42 @@ from airflow_datahub.spec.words import near
 _BARE = (bool, int, float, type(None))
 """What most fields hold."""
 
-NAMES = ("params", "run_id")
-"""What a template can name."""
+Known = Mapping[str, Collection[str] | None]
+"""What a template can name, and what behind a dot; None: nothing."""
 
 _ONE_PARAM = re.compile(r"\{\{ *params\.(\w+) *\}\}")
+_PARTITION = re.compile(r"\{[{%][^}]*\bpartition\b")
 
-LATER = ("partition", "data_interval_start", "data_interval_end")
-"""What it can name once partitions and intervals act."""
+LATER = ("data_interval_start", "data_interval_end")
+"""What it can name once intervals act."""
 
 
-def check_fields(adapter: BaseModel, node: Node, findings: Findings, params: Mapping[str, Any], name: str) -> None:
+def known_names(params: Collection[str], of_partition: Collection[str] = ()) -> Known:
+    """What the templates of a pipeline can name; `of_partition`: what they may say of a partition, where there are."""
+    return {"params": params, "run_id": None} | ({"partition": of_partition} if of_partition else {})
+
+
+def check_fields(adapter: BaseModel, node: Node, findings: Findings, known: Known, name: str) -> None:
     """Note every template that would not be rendered or cannot be, and every secret written out."""
     for path, text, templated in _texts(adapter, ()):
-        for mistake in _mistakes(text, templated, params):
+        for mistake in _mistakes(text, templated, known):
             place = find(node, path)
             findings.at(descend(node, place), f"{named(place, name)!r}{mistake}")
 
 
-def _mistakes(text: Any, templated: bool, params: Mapping[str, Any]) -> list[str]:
+def _mistakes(text: Any, templated: bool, known: Known) -> list[str]:
     """What is wrong with one text or secret, as the end of a sentence that its name begins."""
     if isinstance(text, SecretStr | SecretBytes):
         return [" is a secret; put it into an Airflow connection, not into the spec"]
     if not templated:
         return [" is not rendered: '{{ … }}' does not act in this field"]
-    return [f": {mistake}" for mistake in template_mistakes(text, params)]
+    return [f": {mistake}" for mistake in template_mistakes(text, known)]
+
+
+def names_partition(adapter: BaseModel) -> bool:
+    """Whether a template in its fields names the partition."""
+    texts = (text for _, text, templated in _texts(adapter, ()) if templated and isinstance(text, str))
+    return any(_PARTITION.search(text) for text in texts)
 
 
 def is_template(text: str) -> bool:
@@ -48,9 +60,9 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
-def template_mistakes(text: str, params: Mapping[str, Any]) -> list[str]:
+def template_mistakes(text: str, known: Known) -> list[str]:
     """What is wrong with a template: its syntax, its filters, the names and params that it uses."""
-    if (param := _ONE_PARAM.fullmatch(text)) and param[1] in params:
+    if (param := _ONE_PARAM.fullmatch(text)) and param[1] in (known["params"] or ()):
         return []  # nearly every template; importing Jinja takes longer than all the rest of a lint
     from jinja2 import TemplateSyntaxError, meta, nodes
     from jinja2.sandbox import SandboxedEnvironment
@@ -63,19 +75,22 @@ def template_mistakes(text: str, params: Mapping[str, Any]) -> list[str]:
         return [f"the template is wrong: {error.message}"]
     except (RecursionError, SyntaxError, ValueError, MemoryError):
         return ["the template is too deep"]
-    unknown = meta.find_undeclared_variables(tree) - set(NAMES) - set(environment.globals)
-    used = [n.attr for n in tree.find_all(nodes.Getattr) if isinstance(n.node, nodes.Name) and n.node.name == "params"]
-    return [_no_name(name) for name in sorted(unknown)] + [
-        f"no param {name!r}{near(name, params)}"
-        for name in dict.fromkeys(used)
-        if name not in params and not hasattr(dict, name)
+    unknown = meta.find_undeclared_variables(tree) - known.keys() - set(environment.globals)
+    used = [(n.node.name, n.attr) for n in tree.find_all(nodes.Getattr) if isinstance(n.node, nodes.Name)]
+    return [_no_name(name, known) for name in sorted(unknown)] + [
+        f"no {'param' if of == 'params' else of} {name!r}{near(name, names)}"
+        for of, name in dict.fromkeys(used)
+        if (names := known.get(of)) is not None and name not in names and not hasattr(dict, name)
     ]
 
 
-def _no_name(name: str) -> str:
+def _no_name(name: str, known: Known) -> str:
+    there = " and ".join(known)
     if name in LATER:
-        return f"{name!r} does not yet act in templates: there are {' and '.join(NAMES)}"
-    return f"a template knows no {name!r}{near(name, NAMES)}; there are {' and '.join(NAMES)}"
+        return f"{name!r} does not yet act in templates: there are {there}"
+    if name == "partition":
+        return "a template knows 'partition' where the extract step has a `partition`"
+    return f"a template knows no {name!r}{near(name, known)}; there are {there}"
 
 
 def _texts(model: BaseModel, path: Path, top: bool = True) -> Iterator[tuple[Path, Any, bool]]:

@@ -15,9 +15,7 @@ WORDS: dict[str, dict[str, tuple[Any, str]]] = {
         "intervals": (False, "sources are read by cursor"),
         "triggers": ([], NOW),
     },
-    "step": {
-        "partition": (None, "a source is read as one stream"),
-    },
+    "step": {},
 }
 """By place: word, the value that changes nothing, and what holds instead."""
 

@@ -11,8 +11,8 @@ from pydantic_core import PydanticCustomError
 from airflow_datahub.spec.document import Node
 from airflow_datahub.spec.findings import Findings
 from airflow_datahub.spec.signatures import signature_of
-from airflow_datahub.spec.step_types import AnyStep, ExtractStep, GateStep, MergeStep, RouteStep, Word
-from airflow_datahub.spec.words import Key, Name, near
+from airflow_datahub.spec.step_types import AnyStep, ExtractStep, GateStep, MergeStep, RouteStep
+from airflow_datahub.spec.words import Key, Name, Word, near
 
 
 class Posted(Word):

@@ -13,11 +13,12 @@ from typing import Any
 from airflow_datahub.errors import Problem, SpecError
 from airflow_datahub.spec.document import LARGEST_FILE, Node, read
 from airflow_datahub.spec.examination import check_settings, check_steps, check_tests
-from airflow_datahub.spec.fields import is_template
+from airflow_datahub.spec.fields import is_template, known_names
 from airflow_datahub.spec.findings import Findings
 from airflow_datahub.spec.graph import Place, in_order
 from airflow_datahub.spec.models import IDENTITY, Definition, Edge, Pipeline
 from airflow_datahub.spec.parameters import read_params
+from airflow_datahub.spec.partition_checks import check_partition, words_of_partition
 from airflow_datahub.spec.step_types import AnyStep
 from airflow_datahub.spec.steps import read_step
 
@@ -92,6 +93,7 @@ class _Loading:
         check_steps(steps, self._edges, self._root, self._findings)
         if definition:
             check_settings(definition, steps, self._root, self._templated, self._findings)
+            check_partition(definition, steps, self._edges, self._root, self._findings)
         if definition is None or self._findings.problems:
             return None
         values = {name: getattr(definition, name) for name in Definition.model_fields}
@@ -138,7 +140,8 @@ class _Loading:
         if not given or node is None or not isinstance(node.value, list) or not node.value:
             self._findings.at(node or self._root, "'steps' wants a list: an extract step, transforms, a load step")
             return []
-        steps = [read_step(child, self._params, self._templated, self._findings) for child in node.children.values()]
+        known = known_names(self._params, words_of_partition(node))
+        steps = [read_step(child, known, self._templated, self._findings) for child in node.children.values()]
         places = [place for place, _ in steps if place]
         self._check_keys(places)
         by_key = {step.key: step for _, step in steps if step}

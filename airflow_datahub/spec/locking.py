@@ -11,8 +11,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from airflow_datahub.locks import Backend
 from airflow_datahub.quantities import Duration, SomeTime
-from airflow_datahub.spec.step_types import Word
-from airflow_datahub.spec.words import Name
+from airflow_datahub.spec.words import Name, Word
 
 
 class Lock(Word):

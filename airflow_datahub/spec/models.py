@@ -15,7 +15,7 @@ from airflow_datahub.quantities import Duration, SomeTime, wanted
 from airflow_datahub.spec.hooks import Hooks
 from airflow_datahub.spec.locking import AnyLock
 from airflow_datahub.spec.notices import Notify
-from airflow_datahub.spec.step_types import AnyStep, ExtractStep, LoadStep, Word
+from airflow_datahub.spec.step_types import AnyStep, ExtractStep, LoadStep
 from airflow_datahub.spec.words import (
     Count,
     Cron,
@@ -27,6 +27,7 @@ from airflow_datahub.spec.words import (
     Positive,
     ShareOrCount,
     TimeZone,
+    Word,
 )
 
 IDENTITY = "[A-Za-z0-9_-]{1,200}"

@@ -24,6 +24,9 @@ from airflow_datahub.spec.step_types import (
 T = TypeVar("T", int, timedelta)
 
 
+PARTITIONS = "partitions"
+"""The first task of a pipeline whose source is read in parts."""
+
 COMMIT = "commit"
 """The last task of a pipeline of several stages."""
 
@@ -49,8 +52,8 @@ class Stage:
     key: str
     """The steps' keys joined by `-`; the task's id."""
 
-    kind: Literal["steps", "gate", "commit"] = "steps"
-    """gate: a person is asked; commit: what all stages have done becomes final."""
+    kind: Literal["steps", "partitions", "gate", "commit"] = "steps"
+    """partitions: the source is cut; gate: a person is asked; commit: what all stages have done becomes final."""
 
     steps: tuple[str, ...]
     """Keys of its steps, in running order."""
@@ -63,6 +66,12 @@ class Stage:
 
     hands_on: bool = False
     """It writes files for the stages behind it; else it ends with a sink."""
+
+    mapped: bool = False
+    """It runs once a partition of its source, or for a few neighbours."""
+
+    at_once: int | None = None
+    """How many of those tasks run at the same time at most."""
 
     disabled: tuple[str, ...] = ()
     """Keys of the steps that are off; a transform among them passes records on untouched."""
@@ -81,9 +90,14 @@ class Stage:
     """What a person should know before this runs."""
 
     @property
-    def alone(self) -> bool:
-        """Whether it is the only one: from a source to a sink."""
+    def whole(self) -> bool:
+        """Whether it goes from a source to a sink."""
         return self.kind == "steps" and not self.inputs and not self.hands_on
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is the only one, and runs once."""
+        return self.whole and not self.mapped
 
     @property
     def ends_run(self) -> bool:
@@ -103,6 +117,11 @@ class Plan:
     revision: str
     stages: tuple[Stage, ...]
 
+    @property
+    def whole(self) -> Stage | None:
+        """The stage that goes from the source to the sink; None where records go through several."""
+        return next((stage for stage in self.stages if stage.whole), None)
+
     def stage(self, key: str) -> Stage:
         """The stage of that key."""
         return next(stage for stage in self.stages if stage.key == key)
@@ -121,13 +140,16 @@ class Plan:
 
 
 def plan(pipeline: Pipeline) -> Plan:
-    """The stages of a pipeline, and `commit` where there are several.
+    """The stages of a pipeline, before them `partitions` where there are, and behind them `commit` where there are
+    several.
 
     A setting that the steps of a stage override is the largest of those overrides, else the pipeline's."""
     by_key = {step.key: step for step in pipeline.steps}
     cut = [[by_key[key] for key in keys] for keys in stages_of(pipeline.steps, pipeline.edges)]
     stage_of = {step.key: "-".join(each.key for each in steps) for steps in cut for step in steps}
     stages: dict[str, Stage] = {}
+    if any(isinstance(step, ExtractStep) and step.partition for step in pipeline.steps):
+        stages[PARTITIONS] = Stage(key=PARTITIONS, kind="partitions", steps=(), **_settings(pipeline, ()))
     for steps in cut:
         stage = _stage(pipeline, steps, stage_of, stages)
         stages[stage.key] = stage
@@ -169,11 +191,14 @@ def _stage(
     pipeline: Pipeline, steps: Sequence[AnyStep], stage_of: Mapping[str, str], before: Mapping[str, Stage]
 ) -> Stage:
     into = [edge for edge in pipeline.edges if edge.target == steps[0].key]
+    partition = steps[0].partition if isinstance(steps[0], ExtractStep) else None
     return Stage(
         key=stage_of[steps[0].key],
         kind="gate" if isinstance(steps[0], GateStep) else "steps",
         steps=tuple(step.key for step in steps),
-        after=tuple(dict.fromkeys(stage_of[edge.source] for edge in into)),
+        after=(PARTITIONS,) if partition else tuple(dict.fromkeys(stage_of[edge.source] for edge in into)),
+        mapped=partition is not None,
+        at_once=partition.concurrency if partition else None,
         inputs=tuple(each for edge in into for each in _inputs(edge, stage_of, before)),
         hands_on=any(edge.source == steps[-1].key for edge in pipeline.edges),
         disabled=tuple(step.key for step in steps if not step.enabled),

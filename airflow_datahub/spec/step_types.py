@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from airflow_datahub.conditions.condition import Condition
@@ -14,7 +14,8 @@ from airflow_datahub.contract import Sink, Source, Templated, Transform
 from airflow_datahub.json_schemas import checker
 from airflow_datahub.quantities import Duration, SomeTime
 from airflow_datahub.spec.checks import Checks, Rule
-from airflow_datahub.spec.words import Count, Key, Name, OnError, Positive, Share, ShareOrCount
+from airflow_datahub.spec.partitioning import Partitioning
+from airflow_datahub.spec.words import Count, Key, Name, OnError, Positive, Share, ShareOrCount, Word
 
 CATCH_ALL = ("drop", "reject")
 """What `default` of a route may say instead of a branch."""
@@ -26,14 +27,6 @@ def _run_condition(text: str) -> str:
     except ValueError as error:
         raise PydanticCustomError("cel", "{reason}", {"reason": str(error)}) from error
     return text
-
-
-class Word(BaseModel):
-    """A mapping of the grammar."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True, defer_build=True
-    )
 
 
 class FetchThroughput(Word):
@@ -99,6 +92,9 @@ class ExtractStep(Step):
 
     throughput: FetchThroughput | None = None
     """How much at once, where it is not what the pipeline says."""
+
+    partition: Partitioning | None = None
+    """Parts of the source that are read by themselves, each with a checkpoint and a task of its own."""
 
     source: Source = Field(alias="config")
     """The source's own fields."""

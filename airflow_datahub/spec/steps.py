@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field
@@ -13,7 +12,7 @@ from airflow_datahub.conditions.condition import Condition
 from airflow_datahub.contract import Adapter, Sink, Source, Transform
 from airflow_datahub.spec import future
 from airflow_datahub.spec.document import Node
-from airflow_datahub.spec.fields import check_fields
+from airflow_datahub.spec.fields import Known, check_fields
 from airflow_datahub.spec.findings import Findings, shown
 from airflow_datahub.spec.graph import Place
 from airflow_datahub.spec.step_types import (
@@ -27,9 +26,8 @@ from airflow_datahub.spec.step_types import (
     RouteStep,
     TransformStep,
     ValidateStep,
-    Word,
 )
-from airflow_datahub.spec.words import OnError, near
+from airflow_datahub.spec.words import OnError, Word, near
 
 A = TypeVar("A", bound=Adapter)
 
@@ -80,15 +78,13 @@ class _OfOperator(Word):
     condition: Condition | None = Field(default=None, alias="if")
 
 
-def read_step(
-    node: Node, params: Mapping[str, Any], templated: bool, findings: Findings
-) -> tuple[Place | None, AnyStep | None]:
+def read_step(node: Node, known: Known, templated: bool, findings: Findings) -> tuple[Place | None, AnyStep | None]:
     """Where the step stands in the graph, if it has a key, and the step itself if nothing is wrong with it."""
     if not isinstance(node.value, dict):
         findings.at(node, f"a step wants a mapping of key, type and more, not {shown(node.raw)}")
         return None, None
     kind = _type(node, findings)
-    reader = _StepReader(node, params, templated, findings)
+    reader = _StepReader(node, known, templated, findings)
     key = node.value.get("key")
     place = Place(key, kind or "", node) if isinstance(key, str) and key else None
     if kind is None:
@@ -112,9 +108,9 @@ def _type(node: Node, findings: Findings) -> str | None:
 
 
 class _StepReader:
-    def __init__(self, node: Node, params: Mapping[str, Any], templated: bool, findings: Findings):
+    def __init__(self, node: Node, known: Known, templated: bool, findings: Findings):
         self._node = node
-        self._params = params
+        self._known = known
         self._templated = templated
         self._findings = findings
 
@@ -138,7 +134,7 @@ class _StepReader:
     def _check_texts(self, step: AnyStep | None) -> None:
         if step and self._templated:
             settings = step.model_copy(update={"source": None, "sink": None, "operators": ()})
-            check_fields(settings, self._node, self._findings, self._params, "step")
+            check_fields(settings, self._node, self._findings, self._known, "step")
 
     def _config(self, words: dict[str, Any], kind: Kind, base: type[Adapter]) -> Adapter:
         """The adapter with its fields; the bare base class where there is none, so that the rest can be checked."""
@@ -166,7 +162,7 @@ class _StepReader:
     def _filled(self, adapter: type[A], node: Node, values: Any, name: str) -> A | None:
         filled = self._findings.validated(adapter, node, values, name)
         if isinstance(filled, BaseModel):
-            check_fields(filled, node, self._findings, self._params, name)
+            check_fields(filled, node, self._findings, self._known, name)
         return filled
 
     def _operators(self, kind: str) -> tuple[Operator, ...]:

@@ -1,4 +1,4 @@
-"""The small words of the grammar: shares, schedules, time zones, dates."""
+"""The small words of the grammar: shares, schedules, time zones, dates; and what its mappings have in common."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from airflow_datahub.quantities import text_schema, wanted
@@ -26,6 +26,14 @@ _PLAIN_CRON = re.compile(
 )
 """Nearly every one; croniter finds the next moment of any other, and comes with an import."""
 _KEY = "[a-z][a-z0-9_]{0,99}"
+
+
+class Word(BaseModel):
+    """A mapping of the grammar."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True, defer_build=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ def _share_or_count(value: Any) -> Share | int:
     raise wanted("a share such as 1%, at most 100%, or a count of records")
 
 
-def _no_flag(value: Any) -> Any:
+def no_flag(value: Any) -> Any:
     """Python takes true for 1; in YAML a count that is `true` is a mistake."""
     if isinstance(value, bool):
         raise wanted("a whole number")
@@ -139,8 +147,8 @@ ShareOrCount = Annotated[
         {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]+)?%$"}]}
     ),
 ]
-Count = Annotated[int, BeforeValidator(_no_flag), Field(ge=0, le=2**31 - 1)]
-Positive = Annotated[int, BeforeValidator(_no_flag), Field(ge=1, le=2**31 - 1)]
+Count = Annotated[int, BeforeValidator(no_flag), Field(ge=0, le=2**31 - 1)]
+Positive = Annotated[int, BeforeValidator(no_flag), Field(ge=1, le=2**31 - 1)]
 Cron = Annotated[str, BeforeValidator(_cron)]
 CronOrPreset = Annotated[str, BeforeValidator(_cron_or_preset)]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]

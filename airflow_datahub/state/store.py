@@ -105,8 +105,10 @@ class Store:
         mask: Sequence[str] = (),
         dag: str | None = None,
         task: str | None = None,
+        counts: bool = True,
     ) -> str:
-        """A try of a run begins; a run that is known already has one try more. The run's revision: of its first try.
+        """A try of a run begins; a run that is known already has one try more, unless `counts` is False: then another
+        task of it begins. The run's revision: of its first try.
 
         The text of a spec that becomes the run's is kept in the same transaction: who sees the run finds it. `mask` are
         paths into its rejects that are not to be shown, `dag` and `task` are what Airflow knows it as.
@@ -114,7 +116,7 @@ class Store:
         row = {"pipeline": pipeline, "run_id": run_id, "revision": revision, "trigger": trigger, "tries": 1}
         row |= {"state": "running", "started_at": _now(), "ended_at": None, "error": None}
         row |= {"mask": json.dumps(list(mask)) if mask else None, "dag": dag, "task": task}
-        again = {"state": "running", "ended_at": None, "error": None, "tries": tables.run.c.tries + 1}
+        again = {"state": "running", "ended_at": None, "error": None, "tries": tables.run.c.tries + int(counts)}
         insert = self._database.upsert(tables.run).values(row)
         insert = insert.on_conflict_do_update(index_elements=list(tables.run.primary_key), set_=again)
         with self._database.writing() as connection:
@@ -124,13 +126,21 @@ class Store:
         return str(pinned)
 
     def save_steps(
-        self, pipeline: str, run_id: str, steps: Mapping[str, Counters], places: Mapping[str, int] | None = None
+        self,
+        pipeline: str,
+        run_id: str,
+        steps: Mapping[str, Counters],
+        places: Mapping[str, int] | None = None,
+        *,
+        partition: str = "",
     ) -> None:
         """What steps of a run have counted so far, over all its tries; replaces what was there. `places` are where they
-        stand among all; None: these are all."""
+        stand among all; None: these are all. `partition` is the key of the one that they have read; empty: there are
+        none."""
         places = places or {key: place for place, key in enumerate(steps)}
         rows = [
-            {"pipeline": pipeline, "run_id": run_id, "step": key, "place": places[key], **asdict(counters)}
+            {"pipeline": pipeline, "run_id": run_id, "partition": partition, "step": key, "place": places[key]}
+            | asdict(counters)
             for key, counters in steps.items()
         ]
         self._upsert(tables.step, rows, ["place", *asdict(Counters())])
@@ -181,10 +191,25 @@ class Store:
         return [RunRow(**row) for row in self._read(query.limit(limit))]
 
     def steps(self, pipeline: str, run_id: str) -> dict[str, Counters]:
-        """What the steps of a run have counted, by key, in the order in which they were saved."""
+        """What the steps of a run have counted, by key, in the order in which they were saved; of all partitions."""
         columns = [tables.step.c[name] for name in asdict(Counters())]
         query = sa.select(tables.step.c.step, *columns).where(*_is(tables.step, pipeline, run_id))
-        return {row.pop("step"): Counters(**row) for row in self._read(query.order_by(tables.step.c.place))}
+        found: dict[str, Counters] = {}
+        for row in self._read(query.order_by(tables.step.c.place)):
+            key = row.pop("step")
+            found[key] = found.get(key, Counters()) + Counters(**row)
+        return found
+
+    def partitions(self, pipeline: str, run_id: str) -> dict[str, dict[str, Counters]]:
+        """What the steps have counted in each partition of a run, by its key and theirs."""
+        columns = [tables.step.c[name] for name in asdict(Counters())]
+        wanted = [*_is(tables.step, pipeline, run_id), tables.step.c.partition != ""]
+        query = sa.select(tables.step.c.partition, tables.step.c.step, *columns).where(*wanted)
+        found: dict[str, dict[str, Counters]] = {}
+        for row in self._read(query.order_by(tables.step.c.partition, tables.step.c.place)):
+            partition, key = row.pop("partition"), row.pop("step")
+            found.setdefault(partition, {})[key] = Counters(**row)
+        return found
 
     def add_rejects(
         self,

@@ -13,7 +13,7 @@ from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.state.database import Database
 from airflow_datahub.state.rows import Counters
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """What the steps at the end of this file lead to."""
 
 
@@ -62,6 +62,7 @@ step = sa.Table(
     metadata,
     sa.Column("pipeline", sa.Text, primary_key=True),
     sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("partition", sa.Text, primary_key=True),
     sa.Column("step", sa.Text, primary_key=True),
     sa.Column("place", sa.Integer, nullable=False),
     *(
@@ -230,5 +231,18 @@ def _to_7(connection: sa.Connection) -> None:
     next(each for each in reject.indexes if each.name == "datahub_reject_of_replay").create(connection)
 
 
+def _to_8(connection: sa.Connection) -> None:
+    """Steps are counted by partition: a key of a table is changed in no other way by SQLite."""
+    connection.exec_driver_sql("ALTER TABLE datahub_step RENAME TO datahub_step_before")
+    step.create(connection)
+    before = sa.table("datahub_step_before", *(sa.column(each.name) for each in step.columns))
+    kept = [each.name for each in step.columns if each.name != "partition"]
+    rows = sa.select(sa.literal(""), *(before.c[name] for name in kept))
+    connection.execute(step.insert().from_select(["partition", *kept], rows))
+    connection.exec_driver_sql("DROP TABLE datahub_step_before")
+
+
 # Plain steps and no Alembic: new tables need none of it, and a start of a run would pay for its import.
-_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6, 7: _to_7}
+_STEPS: Mapping[int, Callable[[sa.Connection], None]] = {
+    2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5, 6: _to_6, 7: _to_7, 8: _to_8,
+}  # fmt: skip

@@ -97,6 +97,16 @@ def test_since(since: str) -> None:
     assert b"".join(ask(api, since=since, limit=5).body) == b"".join(ask(api, offset=20, limit=5).body)
 
 
+def test_until_is_where_paging_ends() -> None:
+    api = Api(Settings(events=100))
+    window = {"since": BEGIN + 60, "until": BEGIN + 90}
+    first = body(ask(api, **window, limit=6))
+    assert (len(first["data"]), first["hasMore"]) == (6, True)
+    last = body(ask(api, **window, limit=6, cursor=first["nextCursor"]))
+    assert (len(last["data"]), last["hasMore"], last["nextCursor"]) == (4, False, None)
+    assert body(ask(api, since=BEGIN + 90, until=BEGIN + 60))["data"] == []
+
+
 def test_since_is_only_where_paging_begins() -> None:
     api = Api(Settings(events=50))
     cursor = body(ask(api, since=BEGIN + 60, limit=5))["nextCursor"]
@@ -120,7 +130,7 @@ def test_no_events_without_the_key(api: MockApi, headers: dict[str, str]) -> Non
 def test_bad_parameters_get_400(client: httpx.Client, query: dict[str, str]) -> None:
     answer = client.get("/events", params=query)
     assert answer.status_code == 400
-    assert "bad limit, offset, cursor or since" in answer.json()["error"]
+    assert "bad limit, offset, cursor, since or until" in answer.json()["error"]
     assert client.get("/events").status_code == 200
 
 

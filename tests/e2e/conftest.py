@@ -21,9 +21,11 @@ from airflow_datahub.demo.airflow import StandaloneAirflow
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.demo.postgres import EmbeddedPostgres
 from airflow_datahub.spec import write_stubs
+from tests import windowed
 from tests.docs import session
 from tests.e2e import promised
 from tests.hostile import Asked, Hostile, reply
+from tests.windowed import Windowed
 from tests.world import EVENTS, EVENTS_FIXED, ROOT, http_connection
 
 BROKEN = """version: 1
@@ -77,6 +79,9 @@ def variant(name: str, head: str = "", **changes: str) -> str:
     return text
 
 
+FIVE_DAYS = "{by: window, concurrency: 2, window: {from: 2024-01-01, to: 2024-01-06, size: 1d}}"
+
+
 @dataclass
 class Fails503Once:
     """An API that is out of order for its first request."""
@@ -105,6 +110,7 @@ class Deployment:
     dsn: str
     api: MockApi
     slow_api: MockApi
+    windowed: Windowed
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the warehouse."""
@@ -153,6 +159,7 @@ def write_specs(dags: Path) -> None:
         "edited": promised.EDITED,
         "echoed": promised.ECHOED,
         "graph": promised.GRAPH,
+        "daily": windowed.spec(FIVE_DAYS, head="retry_delay: 1s"),
         "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
         "events": session.file(ROOT / "docs" / "getting-started.md", "dags/pipelines/events.yaml"),
         "rejecting": REJECTING,
@@ -208,12 +215,15 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
     with ExitStack() as stack:
         api = stack.enter_context(MockApi(events=20_000))
         slow = stack.enter_context(MockApi(events=6_000, latency=0.4))
-        flaky, busy_api = (stack.enter_context(Hostile(answer)) for answer in (Fails503Once(), busy))
+        in_parts = Windowed({f"2024-01-0{day}": 3 + day for day in range(1, 6)})
+        answers = (Fails503Once(), busy, in_parts)
+        flaky, busy_api, parts = (stack.enter_context(Hostile(answer)) for answer in answers)
         connections = {
             "datasync": http_connection(api),
             "slow": http_connection(slow),
             "flaky": plain_http(flaky),
             "busy": plain_http(busy_api),
+            "api": plain_http(parts),
             "warehouse": dsn,
         }
         environment = {
@@ -229,9 +239,9 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         stack.enter_context(airflow)
         quick = ("lost", "flaky", "busy", "hand_written")
         shared = ("datasync_events", "slow", "moved", "failed", "events", "rejecting")
-        for dag_id in (*shared, "made", "mended", "traced", "edited", "echoed", "graph", *quick):
+        for dag_id in (*shared, "made", "mended", "traced", "edited", "echoed", "graph", "daily", *quick):
             airflow.wait_for_dag(dag_id)
-        started = Deployment(airflow, dsn, api, slow)
+        started = Deployment(airflow, dsn, api, slow, in_parts)
         for dag_id in quick:
             started.start(dag_id, "early")  # what they wait for passes while others are tested
         yield started

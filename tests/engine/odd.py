@@ -8,7 +8,18 @@ from typing import ClassVar
 
 from msgspec import Raw
 
-from airflow_datahub.contract import Applied, Batch, Cursor, Function, Record, Run, Source, Transform
+from airflow_datahub.contract import (
+    Applied,
+    Batch,
+    Cursor,
+    Function,
+    Partition,
+    Record,
+    Run,
+    Source,
+    Templated,
+    Transform,
+)
 
 
 class Acts(Transform):
@@ -106,3 +117,33 @@ class Startled(Source):
         yield Batch([{"n": 1}], cursor=1)
         if run.stopping.wait(10):
             raise OSError("cut off")
+
+
+class Shelves(Source):
+    """Knows its parts: a name, and how many records are there."""
+
+    identity: ClassVar[tuple[str, ...]] = ()
+
+    shelves: dict[str, int]
+
+    def partitions(self, run: Run) -> Iterator[Partition]:
+        return (Partition(name.lower()) for name in self.shelves)
+
+    def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
+        assert run.partition
+        records = [{"id": f"{run.partition.key}-{n}"} for n in range(self.shelves.get(run.partition.key, 0))]
+        yield Batch(records[cursor or 0 :], len(records))
+
+
+class Crossing(Source):
+    """The same keys, upwards or downwards."""
+
+    identity: ClassVar[tuple[str, ...]] = ()
+
+    count: int
+    key: Templated[str]
+
+    def read(self, run: Run, cursor: Cursor | None) -> Iterator[Batch]:
+        numbers = range(self.count) if self.key == "up" else range(self.count - 1, -1, -1)
+        for start in range(0, self.count, 2_000):
+            yield Batch([{"id": f"{n:06}", "day": self.key} for n in numbers[start : start + 2_000]], start + 2_000)

@@ -19,9 +19,7 @@ GIVEN = {
         "intervals": "true",
         "triggers": "[{webhook: {}}]",
     },
-    "step": {
-        "partition": "{by: window}",
-    },
+    "step": {},
 }
 
 

@@ -215,7 +215,10 @@ def test_one_mistake(wrong: Wrong, text: str, expected: list[str]) -> None:
         ("{path: ¦'{{ parms.a }}'}", ["'path': a template knows no 'parms'; did you mean 'params'?"]),
         ("{path: ¦'{{ params.sinc }}'}", ["'path': no param 'sinc'; did you mean 'since'?"]),
         ("{path: ¦'{{ params.since | nofilter }}'}", ["'path': the template is wrong: No filter named 'nofilter'"]),
-        ("{path: a, query: {b: [¦'{{ partition.key }}']}}", ["'b[0]': 'partition' does not yet act in templates"]),
+        (
+            "{path: a, query: {b: [¦'{{ partition.key }}']}}",
+            ["'b[0]': a template knows 'partition' where the extract step has"],
+        ),
     ],
 )
 def test_fields_of_an_adapter(wrong: Wrong, config: str, expected: list[str]) -> None:

@@ -29,7 +29,7 @@ def home(tmp_path: Path) -> Path:
 def test_a_newer_schema_is_refused(opener: Callable[[], Store]) -> None:
     with opener() as store, store._database.writing() as writing:
         writing.exec_driver_sql("insert into datahub_schema values (99)")
-    with pytest.raises(ConfigurationError, match=r"has schema version 99, .* knows up to 7: upgrade airflow-datahub"):
+    with pytest.raises(ConfigurationError, match=r"has schema version 99, .* knows up to 8: upgrade airflow-datahub"):
         opener()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import asdict
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 
@@ -10,7 +11,7 @@ import pytest
 
 from airflow_datahub.contract import Stream
 from airflow_datahub.errors import ConfigurationError
-from airflow_datahub.state import Reject
+from airflow_datahub.state import Counters, Reject
 from airflow_datahub.state.logs import LogLine
 from airflow_datahub.state.replays import EVERY
 from airflow_datahub.state.store import Store, located
@@ -19,6 +20,7 @@ from airflow_datahub.state.upkeep import size
 from tests.state.conftest import Opener
 
 FORK = multiprocessing.get_context("fork")
+STEP = ", ".join(("pipeline", "run_id", "step", "place", *asdict(Counters())))
 WITHOUT = {
     2: "drop table datahub_audit",
     3: "drop table datahub_revision",
@@ -27,6 +29,8 @@ WITHOUT = {
     6: "drop table datahub_log",
     7: "drop index datahub_reject_of_replay;"
     + ";".join(f"alter table datahub_reject drop column {name}" for name in ("replay", "earlier", "original")),
+    8: f"create table before as select {STEP} from datahub_step; drop table datahub_step;"
+    "alter table before rename to datahub_step",
 }
 """What takes away what a schema added."""
 
@@ -38,10 +42,11 @@ def aged(opener: Opener, schema: int) -> None:
         rejects = [Reject(0, "extract", None, None, "bad", {"id": 1})]
         store.add_rejects(Stream("events", "a>b"), "me", "run-1", "abc", 1, rejects, provisional=False)
         store.audit("me", "checkpoint set", "events", "from here to there")
+        store.save_steps("events", "run-1", {"extract": Counters(records_in=3)})
         with store._database.writing() as writing:
             writing.exec_driver_sql("delete from datahub_schema")
             writing.exec_driver_sql(f"insert into datahub_schema values ({schema})")
-            for number, statement in WITHOUT.items():
+            for number, statement in sorted(WITHOUT.items(), reverse=True):
                 if number > schema:
                     for each in statement.split(";"):
                         writing.exec_driver_sql(each)
@@ -53,6 +58,9 @@ def check(store: Store, schema: int) -> None:
     assert [row.record for row in store.rejects()] == [{"id": 1}]
     assert [row.actor for row in store.audits()] == (["me"] if schema >= 2 else [])
     store.audit("you", "checkpoint set", "events", "back")
+    store.save_steps("events", "run-1", {"extract": Counters(records_in=2)}, partition="de")
+    assert store.steps("events", "run-1") == {"extract": Counters(records_in=5)}
+    assert list(store.partitions("events", "run-1")) == ["de"]
     store.revisions.keep("events", "abc", "version: 1")
     assert [row.text for row in store.revisions.all("events")] == ["version: 1"]
     assert store.positions.of("events") == []
@@ -62,7 +70,7 @@ def check(store: Store, schema: int) -> None:
     assert [row.record for row in store.replays.taken("events", "replay-1", 0, 10)] == [{"id": 1}]
 
 
-@pytest.mark.parametrize("schema", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("schema", [1, 2, 3, 4, 5, 6, 7])
 def test_an_older_store_is_brought_up_to_date(opener: Opener, schema: int) -> None:
     aged(opener, schema)
     assert version(located()) == schema

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
-from airflow_datahub.contract import Batch, Writer, Written
+from airflow_datahub.contract import Batch, Run, Writer, Written
 from airflow_datahub.errors import ConfigurationError, Interrupted, RunFailed
 from airflow_datahub.postgres.connecting import connect
 from airflow_datahub.postgres.loading import Loader
@@ -252,7 +253,7 @@ def test_the_next_start_drops_what_dead_owners_left_and_nothing_else(warehouse: 
     committed(writer, copied(writer, rows(100)), 2)
     layout = Layout("public", "events", (), writer._into.layout.slots)  # type: ignore[attr-defined]
     dead = connect(connection(warehouse.dsn))
-    left = Stages(dead, layout, "a run that died").names
+    left = Stages(dead, layout, Run(pipeline="p", run_id="died")).names
     warehouse.sql('create table "_datahub_stage_of_somebody" (id int)')
     warehouse.open(strategy="append", key=[]).close()
     assert warehouse.sql(FOUND) == [(7,)]
@@ -267,7 +268,7 @@ def test_the_next_start_drops_what_dead_owners_left_and_nothing_else(warehouse: 
 def test_an_abandoned_stage_that_is_in_use_does_not_hold_up_a_start(warehouse: Warehouse, writer: Writer) -> None:
     layout, journal = Layout("public", "events", (), writer._into.layout.slots), Journal()  # type: ignore[attr-defined]
     with connect(connection(warehouse.dsn)) as session:
-        name = Stages(session, layout, "x").names[0]
+        name = Stages(session, layout, Run(pipeline="p", run_id="x")).names[0]
     with psycopg.connect(warehouse.dsn) as other, connect(connection(warehouse.dsn)) as session:
         other.execute(f'select * from "{name}"'.encode())
         eventually(lambda: warehouse.sql("select count(*) from pg_locks where locktype = 'advisory'") == [(0,)])
@@ -277,10 +278,11 @@ def test_an_abandoned_stage_that_is_in_use_does_not_hold_up_a_start(warehouse: W
 
 
 def test_names_fit_and_differ() -> None:
-    names = {
-        stage_name("manual__2024-01-15T09:50:00+00:00_ü" * 3, f"{token:010x}", n) for token in (1, 2) for n in (0, 1)
-    }
-    assert len(names) == 4
+    run = Run(pipeline="p", run_id="manual__2024-01-15T09:50:00+00:00_ü" * 3)
+    runs = (run, replace(run, map_index=7))
+    names = {stage_name(each, f"{token:010x}", n) for each in runs for token in (1, 2) for n in (0, 1)}
+    assert len(names) == 8
+    assert sum("_7_000000000" in name for name in names) == 4
     assert all(len(name.encode()) == 63 and name.startswith("_datahub_stage_manual_") for name in names)
 
 
