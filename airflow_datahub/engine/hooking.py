@@ -27,6 +27,9 @@ Results = Sequence[Record | RejectRecord | None]
 Around = Callable[[list[Record]], Results]
 Side = Literal["before", "after"]
 
+HOOKS = "hooks."
+"""Before the side of a step: what a reject has for an operator that a hook there has refused."""
+
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 
 
@@ -154,6 +157,7 @@ class HookedStep:
     """Hooks at one side of a step, as a part of a chain."""
 
     key: str
+    side: Side
     hooks: Sequence[Around]
     on_error: str
 
@@ -172,7 +176,7 @@ class HookedStep:
 
         kept = [index for index, each in enumerate(results) if isinstance(each, dict)]
         refused = [
-            Reject(flow.positions[index], self.key, None, each.field, each.reason, flow.records[index])
+            Reject(flow.positions[index], self.key, f"{HOOKS}{self.side}", each.field, each.reason, flow.records[index])
             for index, each in enumerate(results)
             if isinstance(each, RejectRecord)
         ]

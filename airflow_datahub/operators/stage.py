@@ -17,7 +17,14 @@ from airflow.sdk.exceptions import (
 )
 
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, SpecError, StopRun
-from airflow_datahub.operators.handover import open_store, replay_of, run_of, template_values, under_way
+from airflow_datahub.operators.handover import (
+    handed_to,
+    open_store,
+    replay_of,
+    run_of,
+    template_values,
+    under_way,
+)
 from airflow_datahub.spec import plan
 
 if TYPE_CHECKING:
@@ -29,7 +36,6 @@ if TYPE_CHECKING:
     from airflow_datahub.engine import Outcome
     from airflow_datahub.operators.metrics import Meter
     from airflow_datahub.spec import AnyStep, Pipeline
-    from airflow_datahub.spool.manifest import Manifest
 
 LONGEST_WAIT = timedelta(hours=24)
 """How long the tries of one task may be put off together before it fails."""
@@ -138,21 +144,15 @@ class StageOperator(BaseOperator):
         from airflow_datahub.engine.replaying import original_of
 
         run = run_of(self.pipeline, context, self.log, self.stopping, self.meter.add)
-        replay = replay_of(context)
-        which, revision = replay or (None, "current")
+        replay, revision = replay_of(context) or (None, "current")
         last_try = context["ti"].try_number > (context["ti"].max_tries or 0)
-        task = Task(stage=self.stage, handed=self._handed(context), replay=which, last_try=last_try)
+        handed = handed_to(self.pipeline, self.stage, context) if self.stage else {}
+        task = Task(stage=self.stage, handed=handed, replay=replay, last_try=last_try)
         with open_store(self.log) as store:
-            pipeline = original_of(self.pipeline, store, which) if which and revision == "original" else self.pipeline
+            pipeline = self.pipeline
+            if replay and revision == "original":
+                pipeline = original_of(pipeline, run.run_id, store, replay.which)
             return run_pipeline(pipeline, run, store, task)
-
-    def _handed(self, context: Mapping[str, Any]) -> dict[str, Manifest]:
-        """What the stages before this one returned; `commit` is told of all."""
-        from airflow_datahub.spool.manifest import Manifest
-
-        stages = plan(self.pipeline).read_by(self.stage) if self.stage else ()
-        given = {key: Manifest.of(context["ti"].xcom_pull(task_ids=key)) for key in stages}
-        return {key: manifest for key, manifest in given.items() if manifest}
 
     def _steps(self, pipeline: Pipeline) -> list[AnyStep]:
         keys = plan(pipeline).stage(self.stage).steps if self.stage else pipeline.order
