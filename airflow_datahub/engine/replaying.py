@@ -19,7 +19,7 @@ from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.replayed import entry_of, named, reject_of
 from airflow_datahub.spec import ExtractStep, LoadStep, Pipeline, Stage, loads, plan
 from airflow_datahub.spec.models import Expect
-from airflow_datahub.state import RejectRow, Replay, Which
+from airflow_datahub.state import Counters, RejectRow, Replay, Which
 from airflow_datahub.state.sealing import encoded
 from airflow_datahub.state.store import Store
 
@@ -117,9 +117,12 @@ class ReplayChain(Chain):
         left = list(range(len(entering)))
         for step in self.steps:
             here = self._place(f"{step.key}.{step.side}" if isinstance(step, HookedStep) else step.key)
-            flow = step.apply(_joined(flow, whole, [index for index in left if entering[index] <= here]))
+            now = [index for index in left if entering[index] <= here]
+            flow = step.apply(_counted(_joined(flow, whole, now), step.key))
             left = [index for index in left if entering[index] > here]
         flow = _joined(flow, whole, left)
+        if self.steps and getattr(self.steps[-1], "side", "") == "before":  # then it belongs to the sink
+            flow = _counted(flow, self.steps[-1].key)
         flow.rejects = [replace(each, earlier=self.earlier(batch, each.position)) for each in flow.rejects]
         return flow
 
@@ -143,6 +146,15 @@ def _joined(flow: Flow, whole: Flow, indices: list[int]) -> Flow:
     rows = [*zip(flow.positions, flow.records, flow.origins, strict=True), *own]
     positions, records, origins = zip(*sorted(rows, key=lambda row: row[0]), strict=True)
     return replace(flow, positions=list(positions), records=list(records), origins=list(origins), again=None)
+
+
+def _counted(flow: Flow, key: str) -> Flow:
+    """The flow into the next part of a step: what enters there counts as if it had come through the part before."""
+    known = flow.counters.get(key)
+    if known is None:
+        return flow
+    more = len(flow.records) - known.records_out
+    return replace(flow, counters={**flow.counters, key: known + Counters(records_in=more, records_out=more)})
 
 
 def not_judged(pipeline: Pipeline) -> Pipeline:

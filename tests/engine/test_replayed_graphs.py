@@ -145,7 +145,9 @@ def test_none_is_taken_where_one_would_be_lost(world: World, old: str, new: str,
 
 def test_what_is_off_lets_by_what_enters_behind_it(world: World) -> None:
     spec, of = mended(world)
-    spec.write_text(SPEC.replace("key: orders\n    type: extract", "key: orders\n    enabled: false\n    type: extract"))
+    spec.write_text(
+        SPEC.replace("key: orders\n    type: extract", "key: orders\n    enabled: false\n    type: extract")
+    )
     assert call(world, "rejects", "replay", spec, of["load"], of["dated"]).startswith("2 replayed")
     assert loaded(world) == [(3, "big"), (3, "eu"), (4, "eu"), (5, "big"), (5, "eu")]
 
