@@ -145,7 +145,7 @@ def replay(
     if in_airflow:
         replaying.in_airflow(pipeline, which, revision)
     else:
-        replaying.here(pipeline, which, revision, resume)
+        replaying.here(pipeline, which, revision, resume, yes)
 
 
 @application.command()

@@ -13,21 +13,25 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from airflow_datahub.engine import Outcome
     from airflow_datahub.spec import Pipeline
     from airflow_datahub.state import Which
+    from airflow_datahub.state.store import Store
 
 Revision = Literal["current", "original"]
 
 
-def here(pipeline: Pipeline, which: Which, revision: Revision, resume: str | None) -> None:
-    """Run it in this process, to its end."""
+def here(pipeline: Pipeline, which: Which, revision: Revision, resume: str | None, yes: bool) -> None:
+    """Run it in this process, to its end; `yes` approves at gates."""
+    from airflow_datahub.cli.actor import actor
     from airflow_datahub.cli.console import Console
-    from airflow_datahub.cli.run import stop_on_signals
+    from airflow_datahub.cli.run import approver, stop_on_signals
     from airflow_datahub.contract import Run
-    from airflow_datahub.engine import Task, in_time, run_pipeline
+    from airflow_datahub.engine import in_time
+    from airflow_datahub.engine.pinning import pinned
     from airflow_datahub.engine.replaying import original_of
+    from airflow_datahub.engine.whole import run_whole
     from airflow_datahub.environment import connection, redis_connection, spool_folder
+    from airflow_datahub.state import Replay
     from airflow_datahub.state.store import Store
 
     started, log = datetime.now(UTC), Console()
@@ -38,17 +42,31 @@ def here(pipeline: Pipeline, which: Which, revision: Revision, resume: str | Non
             redis=redis_connection(), log=log, stopping=stopping, spool=spool_folder(),
         )  # fmt: skip
 
-        def replayed() -> Outcome:
+        def replayed() -> str | None:
             with Store.open(log=log) as store:
-                chosen = pipeline if revision == "current" or resume else original_of(pipeline, store, which)
-                return run_pipeline(chosen, run, store, Task(replay=which))
+                chosen = original_of(pipeline, run_id, store, which) if revision == "original" else pipeline
+                chosen, replay = pinned(chosen, run_id, store), Replay(which, actor())
+                outcome = run_whole(chosen, run, store, approver(yes), replay=replay)
+                return None if outcome.skipped else _told(chosen, run_id, store)
 
         try:
-            outcome = in_time(replayed, stopping, log)
+            told = in_time(replayed, stopping, log)
         except BaseException:
-            log.warning(f"to go on with this replay: airflow-datahub rejects replay {pipeline.file} --resume {run_id}")
+            log.warning(_to_go_on(pipeline, run_id))
             raise
-    print(f"{outcome.records - outcome.rejected} replayed, {outcome.rejected} refused again (run {run_id})")
+    print(told or f"a gate was refused; {_to_go_on(pipeline, run_id)}")
+
+
+def _told(pipeline: Pipeline, run_id: str, store: Store) -> str:
+    """What became of the rejects; the ledger counts as unchanged what a load has left as it was."""
+    taken, again = store.replays.result(pipeline.id, run_id)
+    passed_over = sum(counters.unchanged for counters in store.steps(pipeline.id, run_id).values())
+    superseded = f", {passed_over} of them superseded by what is there" if passed_over else ""
+    return f"{taken - again} replayed{superseded}, {again} refused again (run {run_id})"
+
+
+def _to_go_on(pipeline: Pipeline, run_id: str) -> str:
+    return f"to go on with this replay: airflow-datahub rejects replay {pipeline.file} --resume {run_id}"
 
 
 def in_airflow(pipeline: Pipeline, which: Which, revision: Revision) -> None:

@@ -55,7 +55,7 @@ def run(
         def ingest() -> Outcome:
             with Store.open(log=log) as store:
                 return run_whole(
-                    pipeline, of_this_run, store, _approver(yes), full=full, limit=limit, partition=partition
+                    pipeline, of_this_run, store, approver(yes), full=full, limit=limit, partition=partition
                 )
 
         outcome = in_time(ingest, stopping, log)
@@ -63,7 +63,8 @@ def run(
         log.info(outcome.summary)
 
 
-def _approver(yes: bool) -> Callable[[str], bool]:
+def approver(yes: bool) -> Callable[[str], bool]:
+    """Asks at the terminal; `yes` is the answer to all."""
     from airflow_datahub.errors import ConfigurationError
 
     def approve(message: str) -> bool:

@@ -219,7 +219,7 @@ def _hooked(side: Side, step: AnyStep, calling: Calling) -> list[HookedStep]:
     """The hooks at one side of a step, where it is on."""
     if not getattr(calling.pipeline.hooks, side).get(step.key) or not is_on(step, calling.run.params):
         return []
-    return [HookedStep(step.key, calling.around(side, step.key), step.on_error)]
+    return [HookedStep(step.key, side, calling.around(side, step.key), step.on_error)]
 
 
 def _into_all(names: tuple[str, ...]) -> None:

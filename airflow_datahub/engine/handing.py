@@ -64,11 +64,12 @@ class Handing:
         folder = Folder(_root(self.run) / self.folder)
         spool, begun = folder.start(None)
         last = folder.last()
+        behind = last.checkpoint if last else begun
         read = 0 if self.stage.inputs else tally.read
         return Manifest(
             spool=spool, folder=self.folder, files=last.checkpoint.version if last else 0,
             records=last.total if last else 0, digest=last.digest if last else "",
-            origin=None if self.stage.inputs else self._origin(last.checkpoint if last else begun),
+            origin=None if self.stage.inputs or _replays(self.run) else self._origin(behind),
             folders=(self.folder,), branches=dict(last.totals) if last else {},
             counts={**self.counts, self.stage.key: (read, tally.rejected)},
         )  # fmt: skip
@@ -86,7 +87,8 @@ class Handing:
     @property
     def _inputs(self) -> list[dict[str, Any]]:
         given = [each for each in self.stage.inputs if each.stage in self.handed]
-        return [self.handed[each.stage].as_json() | {"branch": each.branch} for each in given]
+        ends = [{"branch": each.branch, "way": f"{each}>{self.stage.key}"} for each in given]
+        return [self.handed[each.stage].as_json() | end for each, end in zip(given, ends, strict=True)]
 
 
 def handing(pipeline: Pipeline, stage: Stage, handed: Handed, run: Run, store: Store, *, full: bool = False) -> Handing:
@@ -100,6 +102,8 @@ def handing(pipeline: Pipeline, stage: Stage, handed: Handed, run: Run, store: S
         made_of = [(handed[each.stage].spool, each.branch) for each in stage.inputs if each.stage in handed]
         folder = _own_folder(pipeline, stage, run, f"of-{name_of(made_of)}", 0)
         return Handing(pipeline, stage, handed, run, folder)
+    if _replays(run):
+        return Handing(pipeline, stage, handed, run, _own_folder(pipeline, stage, run, "rejects", 0))
     full = full or any(isinstance(step, LoadStep) and step.sink.replaces() for step in pipeline.steps)
     live = store.positions.get(Stream(pipeline.id, stage.steps[0]))
     version = live.version if live else 0
@@ -137,14 +141,21 @@ def _moves(manifest: Manifest, store: Store) -> Iterable[tuple[Stream, Checkpoin
 
 def _own_folder(pipeline: Pipeline, stage: Stage, run: Run, generation: str, version: int) -> str:
     folder = _folder(pipeline, run)
-    sweep(folder.parent, folder.name, 0)
+    if not _replays(run):  # what it would take away may be what a run goes on with that has waited for a week
+        sweep(folder.parent, folder.name, 0)
     sweep(folder / stage.key, generation, version)
     return f"{pipeline.id}/{folder.name}/{stage.key}/{generation}"
 
 
 def _folder(pipeline: Pipeline, run: Run) -> Path:
-    """Where the files of all stages are; those of another graph cannot be gone on with."""
-    return _root(run) / pipeline.id / f"graph-{_short(shape_of(pipeline))}"
+    """Where the files of all stages are; those of another graph, or of a replay, cannot be gone on with."""
+    name = f"replay-{_short(run.run_id)}" if _replays(run) else f"graph-{_short(shape_of(pipeline))}"
+    return _root(run) / pipeline.id / name
+
+
+def _replays(run: Run) -> bool:
+    """Its files hold what has become of rejects, with their names, and belong to no position."""
+    return run.trigger == "replay"
 
 
 def _check_there(stage: Stage, handed: Handed, run: Run) -> None:

@@ -27,6 +27,9 @@ Results = Sequence[Record | RejectRecord | None]
 Around = Callable[[list[Record]], Results]
 Side = Literal["before", "after"]
 
+HOOKS = "hooks."
+"""Before the side of a step: what a reject has for an operator that a hook there has refused."""
+
 _encode = msgspec.json.Encoder(decimal_format="number", order="deterministic").encode
 
 
@@ -154,25 +157,27 @@ class HookedStep:
     """Hooks at one side of a step, as a part of a chain."""
 
     key: str
+    side: Side
     hooks: Sequence[Around]
     on_error: str
 
     def apply(self, flow: Flow) -> Flow:
-        """The flow behind the hooks."""
-        for hook in self.hooks:
+        """The flow behind the hooks; what one of them refuses is kept as it was before the first."""
+        entered: Sequence[Record] = flow.records
+        for hook in self.hooks if flow.records else ():
             try:
-                flow = self._behind(flow, hook(flow.records))
+                flow, entered = self._behind(flow, hook(flow.records), entered)
             except RunError as error:
                 error.step = error.step or self.key
                 raise
         return flow
 
-    def _behind(self, flow: Flow, results: Results) -> Flow:
+    def _behind(self, flow: Flow, results: Results, entered: Sequence[Record]) -> tuple[Flow, Sequence[Record]]:
         from airflow_datahub.engine.chain import Flow, set_aside
 
         kept = [index for index, each in enumerate(results) if isinstance(each, dict)]
         refused = [
-            Reject(flow.positions[index], self.key, None, each.field, each.reason, flow.records[index])
+            Reject(flow.positions[index], self.key, f"{HOOKS}{self.side}", each.field, each.reason, entered[index])
             for index, each in enumerate(results)
             if isinstance(each, RejectRecord)
         ]
@@ -180,10 +185,11 @@ class HookedStep:
         count.filtered = len(results) - len(kept) - len(refused)
         rejects = set_aside(refused, self.on_error, count)
         known = flow.counters.get(self.key)
-        return Flow(
+        behind = Flow(
             [results[index] for index in kept],  # type: ignore[misc]
             [flow.origins[index] for index in kept],
             [flow.positions[index] for index in kept],
             [*flow.rejects, *rejects],
             {**flow.counters, self.key: known.behind(count) if known else count},
         )
+        return behind, [entered[index] for index in kept]

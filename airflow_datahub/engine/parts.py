@@ -19,6 +19,9 @@ from airflow_datahub.spec.step_types import CATCH_ALL
 from airflow_datahub.spool.spool import Split, Spool
 from airflow_datahub.spool.together import Together
 
+INTO_FILES = ".out"
+"""Behind the key of a step: the end that writes what it gives into files."""
+
 
 def part_of(pipeline: Pipeline, stage: Stage) -> Pipeline:
     """The pipeline of one stage. Its templates know `inputs` and `spool` besides what the spec's know."""
@@ -62,7 +65,7 @@ def _into_files(steps: Sequence[AnyStep]) -> list[AnyStep]:
     if isinstance(last, RouteStep):
         sink = Spool.model_construct(start="{{ spool }}", split=Routing(last))
         return [*steps[:-1], _end(LoadStep, last, last.key, sink=sink)]
-    return [*steps, _end(LoadStep, last, f"{last.key}.out", sink=Spool.model_construct(start="{{ spool }}"))]
+    return [*steps, _end(LoadStep, last, f"{last.key}{INTO_FILES}", sink=Spool.model_construct(start="{{ spool }}"))]
 
 
 def _end(kind: type[ExtractStep] | type[LoadStep], beside: AnyStep, key: str, **adapter: Any) -> AnyStep:

@@ -24,7 +24,7 @@ from airflow_datahub.engine.position import START, Position, told
 from airflow_datahub.engine.progress import Progress, logging_instead
 from airflow_datahub.engine.rejecting import Rejecting
 from airflow_datahub.engine.rendering import rendered
-from airflow_datahub.engine.replaying import Replaying, begun_replay
+from airflow_datahub.engine.replaying import Replaying, begun_replay, not_judged
 from airflow_datahub.engine.secrecy import keeping_secrets, masked_error
 from airflow_datahub.engine.stage import Assignment, Stage
 from airflow_datahub.engine.tally import Tally, judge_whole
@@ -33,7 +33,7 @@ from airflow_datahub.locks import Check, Wanted, held
 from airflow_datahub.spec import Pipeline, plan, resolve_params
 from airflow_datahub.spec import Stage as Planned
 from airflow_datahub.spool.manifest import Manifest
-from airflow_datahub.state import Counters, Which
+from airflow_datahub.state import Counters, Replay
 from airflow_datahub.state.store import Store
 
 
@@ -84,7 +84,7 @@ class Task:
     """For templates, beside params and run_id."""
     last_try: bool = True
     """Nobody will try again where this one fails."""
-    replay: Which | None = None
+    replay: Replay | None = None
     """Take these rejects through once more, instead of what the source has."""
 
     def of(self, pipeline: Pipeline) -> Planned:
@@ -163,36 +163,61 @@ def _run(pipeline: Pipeline, run: Run, log: KeptLog, store: Store, task: Task) -
     run = replace(
         run, revision=pipeline.revision, params=params, folder=Path(pipeline.file).parent, closing=ExitStack()
     )  # fmt: skip
-    stage = task.of(pipeline)
-    cutting = stage.kind == "partitions"
-    skipped = off(pipeline, (plan(pipeline).whole if cutting else None) or stage, params)
-    if skipped:
-        summary = f"ingestion skipped: {skipped}"
-        log.keep("info", summary)  # the caller shows it
-        return Outcome(summary=summary, skipped=skipped, packs=[] if cutting else None)
-    if cutting:
-        if task.replay is not None:
-            return Outcome(packs=[NOTHING])
-        with naming(pipeline.id, pipeline.extract.key):
-            return Outcome(packs=packs(pipeline, run, full=task.full, most=task.most))
-    if stage.kind == "commit":
-        return _commit(pipeline, run, store, task)
-    part, handed, replaying = pipeline, None, None
-    if task.replay is not None:
-        replaying = begun_replay(pipeline, run, store, task.replay)
-        part = replaying.part()
+    stage, replaying = task.of(pipeline), None
+    if stage.kind == "partitions":
+        return _cut(pipeline, run, log, task)
+    if task.replay:
+        pipeline = not_judged(pipeline)
+        replaying = begun_replay(pipeline, stage, run, store, task.replay)
+    outcome = _skipped(pipeline, stage, run, log, replaying)
+    if outcome is None and stage.kind == "commit":
+        outcome = _commit(pipeline, run, store, task)
+    if outcome is None:
+        outcome = _run_steps(pipeline, stage, run, log, store, task, replaying)
+    if replaying and stage.ends_run:
+        store.replays.done(pipeline.id, run.run_id)
+    return outcome
+
+
+def _cut(pipeline: Pipeline, run: Run, log: KeptLog, task: Task) -> Outcome:
+    """What the mapped tasks are to do: in a replay one of them takes the rejects."""
+    mapped = plan(pipeline).whole
+    assert mapped
+    if task.replay:
+        return Outcome(packs=[NOTHING])
+    if skipped := _skipped(pipeline, mapped, run, log, None):
+        return replace(skipped, packs=[])
+    with naming(pipeline.id, pipeline.extract.key):
+        return Outcome(packs=packs(pipeline, run, full=task.full, most=task.most))
+
+
+def _skipped(pipeline: Pipeline, stage: Planned, run: Run, log: KeptLog, replaying: Replaying | None) -> Outcome | None:
+    """The outcome of a stage that is off; None: it runs. In a replay what is behind it runs nevertheless, with the
+    rejects that enter there."""
+    skipped = off(pipeline, stage, run.params)
+    if not skipped or (replaying and stage.hands_on):
+        return None
+    summary = f"ingestion skipped: {skipped}"
+    log.keep("info", summary)  # the caller shows it
+    return Outcome(summary=summary, skipped=None if replaying else skipped)
+
+
+def _run_steps(
+    pipeline: Pipeline, stage: Planned, run: Run, log: KeptLog, store: Store, task: Task, replaying: Replaying | None
+) -> Outcome:
+    part, handed = pipeline, None
     if not stage.whole:
         part = part_of(pipeline, stage)
         handed = handing(pipeline, stage, task.handed, run, store, full=task.full)
+    if replaying:
+        goes_on = handed and stage.inputs and not off(pipeline, stage, run.params)
+        part = replaying.part(part, rendered(part.extract.source, handed.values) if handed and goes_on else None)
     with run.closing as closing:
         with naming(pipeline.id, part.load.key):
             may_write = closing.enter_context(_lock(pipeline, stage, run))
         if stage.mapped and not replaying:
             return _run_partitions(part, run, log, store, task, may_write)
-        outcome = _run_stage(part, run, log, store, task, handed, may_write, replaying)
-    if replaying:
-        store.replays.done(pipeline.id, run.run_id)
-    return outcome
+        return _run_stage(part, run, log, store, task, handed, may_write, replaying)
 
 
 def _commit(pipeline: Pipeline, run: Run, store: Store, task: Task) -> Outcome:

@@ -11,7 +11,8 @@ from airflow_datahub.engine.partitions import NOTHING, only
 from airflow_datahub.engine.rendering import rendered_text
 from airflow_datahub.engine.running import Outcome, Task, run_pipeline
 from airflow_datahub.spec import GateStep, Pipeline, Stage, is_on, plan, resolve_params
-from airflow_datahub.spool.manifest import Manifest, counted
+from airflow_datahub.spool.manifest import Manifest, coming, counted
+from airflow_datahub.state import Replay
 from airflow_datahub.state.store import Store
 
 Approve = Callable[[str], bool]
@@ -27,13 +28,14 @@ def run_whole(
     full: bool = False,
     limit: int | None = None,
     partition: str | None = None,
+    replay: Replay | None = None,
 ) -> Outcome:
     """Run every stage, all partitions one after another or the one of a key; `approve` is asked at gates. Raises what
     run_pipeline does."""
     planned = plan(pipeline)
     pack = only(pipeline, run, partition) if partition is not None else NOTHING
     if len(planned.stages) == 1:
-        return run_pipeline(pipeline, run, store, Task(full=full, limit=limit))
+        return run_pipeline(pipeline, run, store, Task(full=full, limit=limit, replay=replay))
     handed: dict[str, Manifest] = {}
     done: dict[str, Outcome] = {}
     for stage in planned.stages:
@@ -44,7 +46,8 @@ def run_whole(
             if _approved(pipeline, stage, run, given, approve):
                 done[stage.key] = Outcome()
             continue
-        task = Task(stage=stage.key, handed=given, pack=pack, most=1, full=full, limit=None if stage.inputs else limit)
+        most = None if stage.inputs else limit
+        task = Task(stage=stage.key, handed=given, pack=pack, most=1, full=full, limit=most, replay=replay)
         outcome = run_pipeline(pipeline, run, store, task)
         if outcome.packs and partition is None:
             (pack,) = outcome.packs
@@ -64,7 +67,12 @@ def _approved(pipeline: Pipeline, stage: Stage, run: Run, given: Handed, approve
     step = next(step for step in pipeline.steps if step.key == stage.key)
     assert isinstance(step, GateStep)
     params = resolve_params(pipeline, run.params)
-    if not is_on(step, params) or not step.asks(*counted(given.values())):
+    read, rejected = counted(given.values())
+    if run.trigger == "replay":
+        read = coming(stage.inputs, given)
+        if not read:
+            return True
+    if not is_on(step, params) or not step.asks(read, rejected):
         return True
     return approve(str(rendered_text("message", step.message, {"params": params, "run_id": run.run_id})))
 

@@ -9,9 +9,9 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_datahub.errors import ConfigurationError, SpecError
-from airflow_datahub.operators.handover import open_store, template_values
+from airflow_datahub.operators.handover import handed_to, open_store, replay_of, template_values
 from airflow_datahub.spec import GateStep, Pipeline, is_on, plan
-from airflow_datahub.spool.manifest import Manifest, counted
+from airflow_datahub.spool.manifest import coming, counted
 
 if TYPE_CHECKING:
     import jinja2
@@ -58,6 +58,8 @@ class GateOperator(HITLOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask, unless the gate is off or there are few enough rejects."""
         read, rejected = self._counted(dict(context))
+        if not read and replay_of(context):
+            return self._passed("nothing that is replayed comes by")
         if not self._on:
             return self._passed("the gate is off")
         if not _step(self.pipeline, self.stage).asks(read, rejected):
@@ -79,10 +81,10 @@ class GateOperator(HITLOperator):
         return {"chosen_options": [APPROVE], "why": why}
 
     def _counted(self, context: Mapping[str, Any]) -> tuple[int, int]:
-        """Records that sources gave so far, and rejects."""
-        stages = plan(self.pipeline).read_by(self.stage)
-        given = [Manifest.of(context["ti"].xcom_pull(task_ids=key)) for key in stages]
-        return counted(filter(None, given))
+        """Records that sources gave so far, in a replay those that come by, and rejects."""
+        given = handed_to(self.pipeline, self.stage, context)
+        read, rejected = counted(given.values())
+        return coming(plan(self.pipeline).stage(self.stage).inputs, given) if replay_of(context) else read, rejected
 
 
 def _step(pipeline: Pipeline, key: str) -> GateStep:

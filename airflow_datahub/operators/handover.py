@@ -14,8 +14,9 @@ from airflow_datahub.contract import Connection, Counted, Log, Run, Trigger, Und
 from airflow_datahub.environment import SECTION, option, redis_connection, spool_folder
 from airflow_datahub.errors import ConfigurationError
 from airflow_datahub.masking import Mask, forms
-from airflow_datahub.spec import Pipeline, resolve_params
-from airflow_datahub.state import Which
+from airflow_datahub.spec import Pipeline, plan, resolve_params
+from airflow_datahub.spool.manifest import Manifest
+from airflow_datahub.state import Replay, Which
 
 if TYPE_CHECKING:
     from airflow_datahub.state.store import Store
@@ -60,8 +61,8 @@ def run_of(
     )
 
 
-def replay_of(context: Mapping[str, Any]) -> tuple[Which, str] | None:
-    """The rejects that a run of a DAG is to replay, and with which revision; None: it is none that replays.
+def replay_of(context: Mapping[str, Any]) -> tuple[Replay, str] | None:
+    """What a run of a DAG is to replay, and with which revision; None: it is none that replays.
 
     Raises ConfigurationError for a `conf` that says something else."""
     conf = context["dag_run"].conf or {}
@@ -76,7 +77,14 @@ def replay_of(context: Mapping[str, Any]) -> tuple[Which, str] | None:
         ids=ids, run_id=wanted.run_id, step=wanted.step, operator=wanted.operator, reason=wanted.reason,
         since=wanted.since,
     )  # fmt: skip
-    return which, wanted.revision
+    by = getattr(context["dag_run"], "triggering_user_name", None)
+    return Replay(which, f"{by} (Airflow)" if by else "Airflow"), wanted.revision
+
+
+def handed_to(pipeline: Pipeline, stage: str, context: Mapping[str, Any]) -> dict[str, Manifest]:
+    """What the stages before a stage returned; `commit` is told of all."""
+    given = {key: Manifest.of(context["ti"].xcom_pull(task_ids=key)) for key in plan(pipeline).read_by(stage)}
+    return {key: manifest for key, manifest in given.items() if manifest}
 
 
 class _Wanted(msgspec.Struct, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import (
 
 from airflow_datahub.errors import ConfigurationError, Interrupted, RetryLater, SpecError, StopRun
 from airflow_datahub.operators.handover import (
+    handed_to,
     most_mapped,
     open_store,
     replay_of,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from airflow_datahub.engine import Outcome, Task
     from airflow_datahub.operators.metrics import Meter
     from airflow_datahub.spec import AnyStep, Pipeline
-    from airflow_datahub.spool.manifest import Manifest
 
 LONGEST_WAIT = timedelta(hours=24)
 """How long the tries of one task may be put off together before it fails."""
@@ -148,27 +148,21 @@ class StageOperator(BaseOperator):
         from airflow_datahub.engine.replaying import original_of
 
         run = run_of(self.pipeline, context, self.log, self.stopping, self.meter.add)
-        which, revision = replay_of(context) or (None, "current")
+        replay, revision = replay_of(context) or (None, "current")
         with open_store(self.log) as store:
-            pipeline = original_of(self.pipeline, store, which) if which and revision == "original" else self.pipeline
+            pipeline = self.pipeline
+            if replay and revision == "original":
+                pipeline = original_of(pipeline, run.run_id, store, replay.which)
             return run_pipeline(pipeline, run, store, self._task(context))
 
     def _task(self, context: Mapping[str, Any]) -> Task:
         """What is to be done."""
         from airflow_datahub.engine import Task
 
-        which, _ = replay_of(context) or (None, "")
+        replay, _ = replay_of(context) or (None, "")
         last_try = context["ti"].try_number > (context["ti"].max_tries or 0)
-        handed = self._handed(context)
-        return Task(stage=self.stage, handed=handed, replay=which, last_try=last_try, most=most_mapped())
-
-    def _handed(self, context: Mapping[str, Any]) -> dict[str, Manifest]:
-        """What the stages before this one returned; `commit` is told of all."""
-        from airflow_datahub.spool.manifest import Manifest
-
-        stages = plan(self.pipeline).read_by(self.stage) if self.stage else ()
-        given = {key: Manifest.of(context["ti"].xcom_pull(task_ids=key)) for key in stages}
-        return {key: manifest for key, manifest in given.items() if manifest}
+        handed = handed_to(self.pipeline, self.stage, context) if self.stage else {}
+        return Task(stage=self.stage, handed=handed, replay=replay, last_try=last_try, most=most_mapped())
 
     def _steps(self, pipeline: Pipeline) -> list[AnyStep]:
         keys = plan(pipeline).stage(self.stage).steps if self.stage else pipeline.order

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_datahub.errors import ConfigurationError
+
+
+class Way(Protocol):
+    """From a stage, or one of its branches."""
+
+    @property
+    def stage(self) -> str:
+        """Its key."""
+
+    @property
+    def branch(self) -> str | None:
+        """Of a route; None: everything."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,10 @@ class Manifest:
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """By stage, of this one and those before it: records that a source gave, and rejects."""
 
+    def by(self, branch: str | None) -> int:
+        """Records that take a branch; None: all."""
+        return self.records if branch is None else self.branches.get(branch, 0)
+
     def as_json(self) -> dict[str, Any]:
         """For an XCom."""
         words = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -54,3 +70,8 @@ def counted(manifests: Iterable[Manifest]) -> tuple[int, int]:
     """Records that sources gave up to there, and rejects; a stage that leads to several of them counts once."""
     counts = {stage: count for each in manifests for stage, count in each.counts.items()}.values()
     return sum(read for read, _ in counts), sum(rejected for _, rejected in counts)
+
+
+def coming(inputs: Iterable[Way], manifests: Mapping[str, Manifest]) -> int:
+    """Records that come by these ways."""
+    return sum(manifests[each.stage].by(each.branch) for each in inputs if each.stage in manifests)

@@ -29,6 +29,7 @@ from airflow_datahub.contract import (
     Written,
 )
 from airflow_datahub.errors import ConfigurationError, RejectRecord
+from airflow_datahub.replayed import apart
 from airflow_datahub.spool.folder import MISSING, File, Folder, checkpoint_of
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -42,6 +43,9 @@ class Spool(Sink):
 
     split: Any = None
     """A Split where records take different ways from here; None: all take one."""
+
+    def not_replayed(self) -> str | None:
+        return "its records are for the tasks behind it, which know nothing of a replay"
 
     def open(self, run: Run, stream: Stream) -> Writer:
         if run.spool is None:
@@ -90,7 +94,8 @@ class _Spooling(Writer):
     def prepare(self, batch: Batch) -> _Prepared:
         """The lines by branch, and the records that take none."""
         origins = batch.records if batch.origins is None else batch.origins
-        made = _Prepared()
+        names = [_encode(name) for name in apart(batch.ids)] if batch.ids else None
+        made = _Prepared(named=names is not None)
         for index, (record, origin) in enumerate(zip(batch.records, origins, strict=True)):
             try:
                 ways = self._split.ways(record)
@@ -100,7 +105,8 @@ class _Spooling(Writer):
             except (TypeError, ValueError, RecursionError) as error:
                 made.refused.append(Refusal(index, f"not JSON: {error}"))
             else:
-                made.add(ways, line, line if origin is record else _line(origin))
+                parts = (line, line if origin is record else _line(origin))
+                made.add(ways, (*parts, names[index]) if names else parts)
         return made
 
     def commit(self, prepared: _Prepared, checkpoint: Checkpoint, settle: Settle) -> Written:
@@ -116,26 +122,27 @@ class _Spooling(Writer):
 class _Prepared:
     """A batch as lines."""
 
-    sections: dict[str, list[tuple[bytes, bytes]]] = field(default_factory=dict)
-    """By branch: each record and its origin."""
+    named: bool = False
+    sections: dict[str, list[tuple[bytes, ...]]] = field(default_factory=dict)
+    """By branch: each record and its origin, and its name where it has one."""
     refused: list[Refusal] = field(default_factory=list)
     ended: int = 0
     """Records that take no branch."""
     more: int = 0
     """Copies of those that take several."""
 
-    def add(self, ways: Sequence[str], record: bytes, origin: bytes) -> None:
+    def add(self, ways: Sequence[str], parts: tuple[bytes, ...]) -> None:
         for way in ways:
-            self.sections.setdefault(way, []).append((record, origin))
+            self.sections.setdefault(way, []).append(parts)
         self.ended += not ways
         self.more += max(0, len(ways) - 1)
 
     def lines(self) -> tuple[dict[str, list[bytes]], bool]:
-        """By branch, and whether each line holds the origin, too: not where it is the record itself."""
-        pairs = [pair for section in self.sections.values() for pair in section]
-        if all(line == origin or _compact(line) == _compact(origin) for line, origin in pairs):
-            return {way: [line for line, _ in section] for way, section in self.sections.items()}, False
-        return {way: [b"[%b,%b]" % pair for pair in section] for way, section in self.sections.items()}, True
+        """By branch, and whether each line holds more than the record: not where that is its origin and has no name."""
+        every = [parts for section in self.sections.values() for parts in section]
+        if not self.named and all(line == origin or _compact(line) == _compact(origin) for line, origin in every):
+            return {way: [parts[0] for parts in section] for way, section in self.sections.items()}, False
+        return {way: [b"[%b]" % b",".join(parts) for parts in section] for way, section in self.sections.items()}, True
 
 
 def _compact(line: bytes) -> bytes:

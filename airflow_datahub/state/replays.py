@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,21 +34,23 @@ class Replays:
     def __init__(self, database: Database, seal: Seal):
         self._database, self._seal = database, seal
 
-    def take(self, pipeline: str, replay: str, which: Which) -> int:
-        """Take open rejects for a replay, the first time that it asks; how many it has.
+    def take(self, pipeline: str, replay: str, which: Which, actor: str) -> int:
+        """Take open rejects for a replay, the first time that one of its tasks asks; how many it has.
 
         Raises ConfigurationError for ids of which one cannot be replayed, and then none is taken."""
         table, change = tables.reject, {"state": "replaying", "replay": replay}
-        mine = [table.c.pipeline == pipeline, table.c.replay == replay]
         with self._database.writing() as connection:
-            known = connection.execute(sa.select(sa.func.count()).where(*mine)).scalar_one()
-            if known:
+            _one_by_one(connection, pipeline, replay)
+            if known := connection.execute(sa.select(sa.func.count()).where(*_of(pipeline, replay))).scalar_one():
                 return int(known)
             free = [table.c.pipeline == pipeline, table.c.state == "open", table.c.record.is_not(None)]
-            taken = connection.execute(table.update().where(*free, *conditions(which)).values(change)).rowcount
-            if which.ids is not None and taken < len(which.ids):
+            query = table.update().where(*free, *conditions(which)).values(change).returning(table.c.id)
+            taken = sorted(connection.execute(query).scalars())
+            if which.ids is not None and len(taken) < len(which.ids):
                 raise ConfigurationError(self._why(connection, pipeline, replay, which.ids))
-        return taken
+            if taken:
+                self._audit(connection, actor, "rejects replay", pipeline, f"{_named(taken)} by run {replay!r}")
+        return len(taken)
 
     def count(self, pipeline: str, which: Which) -> int:
         """How many open rejects these are."""
@@ -57,10 +59,11 @@ class Replays:
         with self._database.reading() as connection:
             return int(connection.execute(sa.select(sa.func.count()).where(*wanted)).scalar_one())
 
-    def taken(self, pipeline: str, replay: str, after: int, limit: int) -> list[RejectRow]:
-        """The next ones of those that a replay has taken, by their ids, of 8 MiB or one record at most."""
+    def taken(self, pipeline: str, replay: str, steps: Sequence[str], after: int, limit: int) -> list[RejectRow]:
+        """The next ones of those that a replay has taken and that these steps have refused, by their ids, of 8 MiB or
+        one record at most."""
         table = tables.reject
-        mine = [table.c.pipeline == pipeline, table.c.replay == replay, table.c.id > after]
+        mine = [*_of(pipeline, replay), table.c.step.in_(steps), table.c.id > after]
         with self._database.reading() as connection:
             sizes = connection.execute(
                 sa.select(table.c.id, sa.func.length(table.c.record)).where(*mine).order_by(table.c.id).limit(limit)
@@ -71,10 +74,18 @@ class Replays:
 
     def steps(self, pipeline: str, replay: str) -> list[str]:
         """The steps that have refused what a replay has taken."""
-        table = tables.reject
-        mine = [table.c.pipeline == pipeline, table.c.replay == replay]
+        query = sa.select(tables.reject.c.step).where(*_of(pipeline, replay)).distinct()
         with self._database.reading() as connection:
-            return sorted(connection.execute(sa.select(table.c.step).where(*mine).distinct()).scalars())
+            return sorted(connection.execute(query).scalars())
+
+    def result(self, pipeline: str, replay: str) -> tuple[int, int]:
+        """Of a replay: how many rejects it has taken, and how many of them were refused again."""
+        table = tables.reject
+        again = sa.select(sa.func.count(table.c.earlier.distinct()))
+        again = again.where(table.c.pipeline == pipeline, table.c.run_id == replay, table.c.state != "provisional")
+        with self._database.reading() as connection:
+            taken = connection.execute(sa.select(sa.func.count()).where(*_of(pipeline, replay))).scalar_one()
+            return int(taken), int(connection.execute(again).scalar_one())
 
     def revisions(self, pipeline: str, which: Which) -> list[str]:
         """The revisions that open rejects are of."""
@@ -85,15 +96,11 @@ class Replays:
 
     def done(self, pipeline: str, replay: str) -> int:
         """What a replay has taken is dealt with; how many rejects."""
-        table = tables.reject
-        mine = [table.c.pipeline == pipeline, table.c.replay == replay, table.c.state == "replaying"]
-        return self._change(*mine, values={"state": "replayed"})
+        return self._change(pipeline, replay, {"state": "replayed"})
 
     def free(self, pipeline: str, replay: str) -> int:
         """Give back what a replay has taken and not begun with; how many rejects."""
-        table = tables.reject
-        mine = [table.c.pipeline == pipeline, table.c.replay == replay, table.c.state == "replaying"]
-        return self._change(*mine, values={"state": "open", "replay": None})
+        return self._change(pipeline, replay, {"state": "open", "replay": None})
 
     def edit(self, reject: int, record: Any, actor: str) -> None:
         """Change the record of an open reject; what it was at first is kept. ConfigurationError where it is not open,
@@ -133,9 +140,10 @@ class Replays:
                 self._audit(connection, actor, "rejects forget", pipeline, text)
         return gone
 
-    def _change(self, *where: sa.ColumnElement[bool], values: Mapping[str, Any]) -> int:
+    def _change(self, pipeline: str, replay: str, values: Mapping[str, Any]) -> int:
+        in_hand = [*_of(pipeline, replay), tables.reject.c.state == "replaying"]
         with self._database.writing() as connection:
-            return connection.execute(tables.reject.update().where(*where).values(values)).rowcount
+            return connection.execute(tables.reject.update().where(*in_hand).values(values)).rowcount
 
     def _why(self, connection: sa.Connection, pipeline: str, replay: str, ids: frozenset[int]) -> str:
         """Why not all of these could be taken."""
@@ -159,6 +167,17 @@ class Replays:
         texts = {"actor": actor, "act": act, "pipeline": pipeline, "detail": detail}
         row = {"at": datetime.now(UTC)} | {name: storable(text) for name, text in texts.items()}
         connection.execute(tables.audit.insert(), row)
+
+
+def _of(pipeline: str, replay: str) -> list[sa.ColumnElement[bool]]:
+    return [tables.reject.c.pipeline == pipeline, tables.reject.c.replay == replay]
+
+
+def _one_by_one(connection: sa.Connection, pipeline: str, replay: str) -> None:
+    """Tasks of one replay that begin at once: the second sees what the first has taken."""
+    columns = tables.run.c
+    query = sa.select(columns.run_id).where(columns.pipeline == pipeline, columns.run_id == replay)
+    connection.execute(query.with_for_update())
 
 
 def _few(sizes: list[tuple[int, int]]) -> list[int]:

@@ -139,6 +139,15 @@ class Which:
     """Set aside then or later."""
 
 
+@dataclass(frozen=True)
+class Replay:
+    """What somebody wants to be replayed."""
+
+    which: Which
+    actor: str
+    """Who wants it, for the audit."""
+
+
 @dataclass(frozen=True, slots=True)
 class RejectGroup:
     """Rejects of a run that are alike."""

@@ -164,6 +164,7 @@ def write_specs(dags: Path) -> None:
         "events": session.file(ROOT / "docs" / "getting-started.md", "dags/pipelines/events.yaml"),
         "rejecting": REJECTING,
         "mended": promised.MENDED,
+        "mended_graph": promised.MENDED_GRAPH,
         "broken": BROKEN,
     }  # fmt: skip
     for name, text in specs.items():
@@ -239,7 +240,8 @@ def deployment(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFact
         stack.enter_context(airflow)
         quick = ("lost", "flaky", "busy", "hand_written")
         shared = ("datasync_events", "slow", "moved", "failed", "events", "rejecting")
-        for dag_id in (*shared, "made", "mended", "traced", "edited", "echoed", "graph", "daily", *quick):
+        others = ("made", "mended", "mended_graph", "traced", "edited", "echoed", "graph", "daily")
+        for dag_id in (*shared, *others, *quick):
             airflow.wait_for_dag(dag_id)
         started = Deployment(airflow, dsn, api, slow, in_parts)
         for dag_id in quick:

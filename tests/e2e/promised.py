@@ -56,6 +56,15 @@ steps:
 """
 """Rejects three of its four records, which a person then mends."""
 
+MENDED_GRAPH = (
+    MENDED.replace("id: mended", "id: mended_graph", 1).replace("table: mended", "table: mended_once")
+    + """
+  - {key: copy, type: load, adapter: postgres, config: {connection: warehouse, table: mended_twice, strategy: append}}
+edges: [{from: extract, to: tidy}, {from: tidy, to: load}, {from: tidy, to: copy}]
+"""
+)
+"""The same, into two tables."""
+
 GRAPH = """version: 1
 id: graph
 params: {most: 20000}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_datahub.state.store import Store
 from tests.e2e.conftest import Deployment
 from tests.e2e.test_airflow import until
 
@@ -24,8 +25,8 @@ def command(deployment: Deployment, *arguments: object) -> str:
     return done.stdout
 
 
-def rejects(deployment: Deployment) -> list[dict[str, Any]]:
-    listed = command(deployment, "rejects", "list", "--pipeline", "mended", "--json")
+def rejects(deployment: Deployment, pipeline: str = "mended") -> list[dict[str, Any]]:
+    listed = command(deployment, "rejects", "list", "--pipeline", pipeline, "--json")
     return [json.loads(line) for line in listed.splitlines()][::-1]
 
 
@@ -59,3 +60,20 @@ def test_a_replay_is_a_run_of_the_dag(deployment: Deployment) -> None:
     log = deployment.airflow.task_log("mended", run_id, "extract-tidy-load", 1)
     assert "conf 'datahub_replay': Object contains unknown field `idss`" in log
     assert deployment.query("select id, amount from mended order by id") == [(1, 10), (2, 20)]
+
+
+def test_of_a_graph_each_task_takes_what_enters_there(deployment: Deployment) -> None:
+    _, state = deployment.run("mended_graph")
+    assert state == "success"
+    first, *_ = (row["id"] for row in rejects(deployment, "mended_graph"))
+    command(deployment, "rejects", "edit", first, "--set", "amount=20")
+    run_id, state = deployment.run("mended_graph", datahub_replay={"ids": [first], "revision": "original"})
+    assert state == "success"
+    tasks = deployment.airflow.get(f"/dags/mended_graph/dagRuns/{run_id}/taskInstances")["task_instances"]
+    assert {task["state"] for task in tasks} == {"success"}
+    for table in ("mended_once", "mended_twice"):
+        assert deployment.query(f"select id, amount from {table} order by id") == [(1, 10), (2, 20)]
+    assert first not in [row["id"] for row in rejects(deployment, "mended_graph")]
+    with Store.open(home=deployment.airflow.home) as store:
+        actor = store.audits("mended_graph", 1)[0].actor
+    assert actor.endswith("(Airflow)")

@@ -34,6 +34,32 @@ def told(world: World) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
+@pytest.mark.parametrize(
+    ("side", "step"), [("after", "numbers"), ("before", "tidy"), ("after", "tidy"), ("before", "load")]
+)
+def test_what_a_hook_has_refused_is_replayed_from_there(world: World, side: str, step: str) -> None:
+    every: dict[str, dict[str, list[str]]] = {
+        "before": {"tidy": ["mark"], "load": ["mark"]}, "after": {"numbers": ["mark"], "tidy": ["mark"]}
+    }  # fmt: skip
+    every[side][step].append("choose")
+    hooks = {
+        where: {key: [{"python": f"{HERE}:{name}"} for name in names] for key, names in steps.items()}
+        for where, steps in every.items()
+    }
+    spec = spec_of(world, f"hooks: {json.dumps(hooks)}")
+    assert world.call("run", spec).returncode == 0
+    hooked, refused = (
+        json.loads(world.call("rejects", "list", *which, "--json").stdout)["id"]
+        for which in (("--operator", f"hooks.{side}"), ("--reason", "key 'id'"))
+    )
+    assert world.call("rejects", "edit", hooked, "--set", "id=6").returncode == 0
+    assert world.call("rejects", "edit", refused, "--set", "id=7").returncode == 0
+    done = world.call("rejects", "replay", spec, "--yes")
+    assert done.returncode == 0, done.stderr
+    trace = " after:numbers before:tidy after:tidy before:load"
+    assert world.query("select trace, tidied from hooked where id > 5") == [(trace, True)] * 2
+
+
 def test_hooks_stand_around_steps_in_order(world: World) -> None:
     both = f"[{{python: '{HERE}:mark'}}]"
     spec = spec_of(
