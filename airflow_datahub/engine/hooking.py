@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_datahub.engine.chain import Flow
     from airflow_datahub.http.background import Background
     from airflow_datahub.http.client import Answer, Client
+    from airflow_datahub.state.store import Store
 
 Results = Sequence[Record | RejectRecord | None]
 Around = Callable[[list[Record]], Results]
@@ -193,3 +195,16 @@ class HookedStep:
             {**flow.counters, self.key: known.behind(count) if known else count},
         )
         return behind, [entered[index] for index in kept]
+
+
+def tell(pipeline: Pipeline, run: Run, event: Literal["start", "success", "failure"], **more: Any) -> None:
+    """Tell the spec's hooks what has become of a run."""
+    with ExitStack() as closing:
+        Calling(pipeline, replace(run, closing=closing)).tell(event, **more)
+
+
+def tell_start(pipeline: Pipeline, run: Run, store: Store) -> None:
+    """Tell them that it begins, where it does with this very try; asked only where somebody wants to know."""
+    row = store.run(pipeline.id, run.run_id) if pipeline.hooks.on.start else None
+    if row is not None and row.tries == 1:
+        tell(pipeline, run, "start")

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from airflow_datahub.contract import Checkpoint, Run, Sink, Source, Stream, Writer
 from airflow_datahub.engine.chain import compiled
 from airflow_datahub.engine.handing import Handed, Handing, commit, handing
-from airflow_datahub.engine.hooking import Calling
+from airflow_datahub.engine.hooking import Calling, tell, tell_start
 from airflow_datahub.engine.keeping import KeptLog
 from airflow_datahub.engine.naming import naming
 from airflow_datahub.engine.partitions import MOST_TASKS, NOTHING, Pack, closes, packs, stream_of
@@ -114,8 +114,8 @@ def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()
     run = keeping_secrets(replace(run, log=log))
     try:
         pipeline = begun(pipeline, revision, run, store)
-        if _is_first(pipeline, run, store, task):
-            _tell(pipeline, run, "start")
+        if task.of(pipeline).key == plan(pipeline).stages[0].key:
+            tell_start(pipeline, run, store)
         outcome = _run(pipeline, run, log, store, task)
     except BaseException as raised:
         error = masked_error(raised, run.mask)
@@ -124,7 +124,7 @@ def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()
         with logging_instead(log):
             store.end(pipeline.id, run.run_id, "interrupted" if stopped else "failed", str(error))
         if not stopped and (task.last_try or isinstance(error, ConfigurationError | StopRun)):
-            _tell(pipeline, run, "failure", error=str(error))
+            tell(pipeline, run, "failure", error=str(error))
         log.flush(last=True)
         if error is raised:
             raise
@@ -132,24 +132,10 @@ def run_pipeline(pipeline: Pipeline, run: Run, store: Store, task: Task = Task()
     if task.ends_run(pipeline, outcome):
         store.end(pipeline.id, run.run_id, "skipped" if outcome.skipped else "success")
         if not outcome.skipped:
-            _tell(pipeline, run, "success", records=outcome.records, rejected=outcome.rejected)
+            tell(pipeline, run, "success", records=outcome.records, rejected=outcome.rejected)
         _forget(pipeline, store)
     log.flush(last=True)
     return outcome
-
-
-def _is_first(pipeline: Pipeline, run: Run, store: Store, task: Task) -> bool:
-    """Whether the run begins with this very try; asked only where somebody wants to know."""
-    if not pipeline.hooks.on.start or task.of(pipeline).key != plan(pipeline).stages[0].key:
-        return False
-    row = store.run(pipeline.id, run.run_id)
-    return row is not None and row.tries == 1
-
-
-def _tell(pipeline: Pipeline, run: Run, event: Literal["start", "success", "failure"], **more: Any) -> None:
-    """Tell the spec's hooks."""
-    with ExitStack() as closing:
-        Calling(pipeline, replace(run, closing=closing)).tell(event, **more)
 
 
 def _forget(pipeline: Pipeline, store: Store) -> None:
