@@ -159,7 +159,7 @@ def write_specs(dags: Path) -> None:
         "edited": promised.EDITED,
         "echoed": promised.ECHOED,
         "graph": promised.GRAPH,
-        "daily": windowed.spec(FIVE_DAYS, head="retry_delay: 1s"),
+        "daily": windowed.spec(FIVE_DAYS, head="retry_delay: 1s").replace("table: events", "table: daily"),
         "lost": variant("lost", **{"connection: warehouse": "connection: nowhere"}),
         "events": session.file(ROOT / "docs" / "getting-started.md", "dags/pipelines/events.yaml"),
         "rejecting": REJECTING,

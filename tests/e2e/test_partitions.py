@@ -28,7 +28,7 @@ def test_one_that_fails_is_tried_again_alone_and_what_is_past_is_read_once(deplo
     ]
     times = [(task["start_date"], task["end_date"]) for task in tasks]
     assert max(sum(begin <= start < end for begin, end in times) for start, _ in times) <= 2, "concurrency: 2"
-    assert [row[0] for row in deployment.query("select id from events order by id")] == api.ids
+    assert [row[0] for row in deployment.query("select id from daily order by id")] == api.ids
     assert api.counts() == {day: -(-count // 3) + (day == "2024-01-03") for day, count in api.days.items()}
     finished = "select count(*) from _datahub_checkpoint where pipeline = 'daily' and counters->>'finished' = 'true'"
     assert deployment.query(finished) == [(5,)]

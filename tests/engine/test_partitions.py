@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import pytest
 
 from airflow_datahub.contract import Connection, Run
 from airflow_datahub.engine import Outcome, Task, run_pipeline
-from airflow_datahub.engine.partitions import Pack
+from airflow_datahub.engine.partitions import Pack, cut
 from airflow_datahub.engine.whole import run_whole
 from airflow_datahub.environment import connection as from_environment
 from airflow_datahub.errors import ConfigurationError, RunFailed, StopRun
 from airflow_datahub.spec import Pipeline, loads
+from airflow_datahub.state import Replay, Which
 from airflow_datahub.state.store import Store
 from tests.hostile import Hostile
 from tests.windowed import BY_NAME, Windowed, from_source, spec
@@ -155,6 +157,20 @@ def test_neighbours_share_a_task_and_keep_their_checkpoints(lab: Lab) -> None:
     assert len(lab.streams()) == 5
 
 
+@pytest.mark.parametrize(("windows", "tasks", "sizes"), [(5_000, 1_000, {5}), (1_001, 1_000, {1, 2}), (999, 999, {1})])
+def test_five_thousand_windows_are_a_thousand_tasks_of_neighbours(
+    lab: Lab, windows: int, tasks: int, sizes: set[int]
+) -> None:
+    what = loads(spec("{by: window, window: {from: 2024-01-01, to: now, size: 1m}}"), "daily.yaml")
+    run = lab.new(what, datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=windows))
+    packs = lab.cut(what, run)
+    assert len(packs) == tasks
+    parts = [pack.partitions(what, run) for pack in packs]
+    assert {len(each) for each in parts} == sizes
+    assert [part.key for each in parts for part in each] == [part.key for part in cut(what, run)]
+    assert len(json.dumps([pack.as_json() for pack in packs])) < 200_000, "an XCom"
+
+
 def test_none_is_one_empty_stage(lab: Lab) -> None:
     what = loads(spec(), "daily.yaml")
     run = lab.new(what, datetime(2023, 1, 1, tzinfo=UTC))
@@ -219,6 +235,21 @@ def test_a_share_of_rejects_is_judged_at_the_end_by_all_together(lab: Lab) -> No
         lab.run(refusing)
     assert len(lab.ids()) == 26
     lab.run(refusing.replace("10%", "20%"), full=True)
+
+
+def test_rejects_of_a_partition_are_replayed(lab: Lab) -> None:
+    refusing = spec(load="key: [id]").replace("  - key: load\n", CHECK + "  - key: load\n")
+    lab.run(refusing)
+    assert len(lab.ids()) == 26
+    mended = loads(refusing.replace("ne: 2024-01-01", "ne: never"), "daily.yaml")
+    replay = replace(lab.new(mended), trigger="replay")
+    lab.api.counts()
+    run_whole(mended, replay, lab.store, lambda message: True, replay=Replay(Which(), "me"))
+    assert lab.ids() == lab.api.ids
+    assert not lab.api.counts()
+    row = lab.store.run("daily", replay.run_id)
+    assert row
+    assert row.state == "success"
 
 
 def test_one_alone_a_limit_and_all_again(lab: Lab) -> None:

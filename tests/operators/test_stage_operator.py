@@ -52,6 +52,7 @@ class Instance:
     """Airflow's task instance, as far as the operator asks it."""
 
     dag_id, run_id, task_id, map_index = "given", "run-1", "extract-print", -1
+    try_number, max_tries = 1, 3
 
     def __init__(self, state: str = "running"):
         self.state = state
