@@ -69,6 +69,7 @@ def show(reject: Annotated[int, typer.Argument(help="Id of the reject.")]) -> No
 
 @application.command()
 def export(
+    ids: Ids = None,
     pipeline: Pipeline = None,
     run: OfRun = None,
     step: OfStep = None,
@@ -82,7 +83,7 @@ def export(
     from airflow_datahub.state.hiding import hidden
     from airflow_datahub.state.store import Store
 
-    which, before, count = _which(None, run, step, operator, reason, since), None, 0
+    which, before, count = _which(ids, run, step, operator, reason, since), None, 0
     out = output.open("w", encoding="utf-8") if output else sys.stdout
     with Store.open() as store:
         while rows := store.rejects(pipeline, which, None if state == "all" else state, 500, before=before):
@@ -96,7 +97,9 @@ def export(
 @application.command()
 def edit(
     reject: Annotated[int, typer.Argument(help="Id of the reject.")],
-    record: Annotated[str | None, typer.Option(help="The whole record, as JSON; - reads standard input.")] = None,
+    record: Annotated[
+        str | None, typer.Option(help="The whole record, as JSON; - reads standard input; without: $EDITOR.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="One field of it, as path=value; the value is JSON or a text.")
     ] = None,
@@ -106,13 +109,16 @@ def edit(
     from airflow_datahub.state import Which
     from airflow_datahub.state.store import Store
 
-    if (record is None) is (not set_):
-        raise typer.BadParameter("say --record JSON, or --set path=value")
+    if record is not None and set_:
+        raise typer.BadParameter("say --record JSON, or --set path=value, or neither for your editor")
     with Store.open() as store:
         rows = store.rejects(None, Which(ids=frozenset([reject])))
         if not rows:
             raise typer.BadParameter(f"reject {reject} is not there, or not open any more")
-        changed = _whole(record) if record is not None else _changed(rows[0], set_ or [])
+        if set_:
+            changed = _changed(rows[0], set_)
+        else:
+            changed = _whole(record) if record is not None else _in_editor(rows[0])
         store.replays.edit(reject, changed, actor())
     print(f"reject {reject} is changed; `airflow-datahub rejects replay SPEC {reject}` takes it through")
 
@@ -223,10 +229,25 @@ def _ask(pipeline: str, which: Which, verb: str) -> None:
 
 
 def _whole(text: str) -> Any:
+    return _json(sys.stdin.read() if text == "-" else text, "--record")
+
+
+def _in_editor(row: RejectRow) -> Any:
+    """The record as a person leaves it, who sees what may be shown of it."""
+    from airflow_datahub.cli.editing import edited
+    from airflow_datahub.state.hiding import filled, hidden
+
+    if not isinstance(row.record, dict):
+        raise typer.BadParameter(f"reject {row.id} is no JSON object: give the whole record by --record")
+    shown = json.dumps(hidden(row).record, ensure_ascii=False, indent=2, default=str)
+    return filled(_json(edited(shown), "what was saved"), row)
+
+
+def _json(text: str, what: str) -> Any:
     try:
-        return json.loads(sys.stdin.read() if text == "-" else text)
+        return json.loads(text)
     except ValueError as error:
-        raise typer.BadParameter(f"--record is no JSON: {error}") from None
+        raise typer.BadParameter(f"{what} is no JSON: {error}") from None
 
 
 def _changed(row: RejectRow, changes: list[str]) -> dict[str, Any]:

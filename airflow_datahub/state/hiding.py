@@ -30,6 +30,16 @@ def hidden(row: RejectRow) -> RejectRow:
     return replace(row, record=record if row.record is not None else None, reason=reason)
 
 
+def filled(record: Any, row: RejectRow) -> Any:
+    """The record as somebody has changed it who was shown the hidden one: what is still `***` is as it was."""
+    if not isinstance(record, dict) or not isinstance(row.record, dict):
+        return record
+    for path in row.mask:
+        if getter(path)(record) == HIDDEN and (value := getter(path)(row.record)) is not MISSING:
+            setter(path)(record, value)
+    return record
+
+
 def _hide(record: dict[str, Any], path: str) -> None:
     """A list or a text in the way of the path means that nothing is there."""
     if getter(path)(record) in (MISSING, None):

@@ -127,12 +127,30 @@ def test_newer_by_tells_what_is_newer(world: World, day: str, amount: int) -> No
     assert [row[1] for row in rows(world) if row[0] == 2] == [amount]
 
 
-@pytest.mark.parametrize(("strategy", "message"), [("replace", "brings everything"), ("update", "without `newer_by`")])
+@pytest.mark.parametrize(("strategy", "day", "left"), [
+    ("update", "2024-06-01", [(2, 999)]),
+    ("update", "2023-06-01", [(2, 20)]),
+])  # fmt: skip
+def test_an_update_changes_what_is_older(world: World, strategy: str, day: str, left: list[tuple[int, int]]) -> None:
+    world.query("create table orders (id bigint primary key, amount bigint, day timestamptz, more bigint)")
+    world.query(f"insert into orders (id, amount, day) values (2, 999, '{day}')")
+    spec = spec_of(world, f"{strategy}, newer_by: day")
+    call(world, "run", spec)
+    [first] = [row["id"] for row in rejects(world, "--step", "numbers")]
+    call(world, "rejects", "edit", first, "--set", 'amount="20"')
+    said = call(world, "rejects", "replay", spec, first)
+    assert ("1 of them superseded" in said) is (left == [(2, 999)])
+    assert [row[:2] for row in rows(world)] == left
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [("replace", "brings everything"), ("update", "without `newer_by`"), ("delete", "nothing tells whether")],
+)
 def test_where_a_replay_could_do_harm_it_is_refused(world: World, strategy: str, message: str) -> None:
     world.query("create table orders (id bigint primary key, amount bigint, day timestamptz, more bigint)")
-    spec = spec_of(world, strategy)
-    if strategy == "replace":
-        spec = spec_of(world, strategy)
+    columns = {", columns: {id: bigint, amount: bigint, day: timestamptz, more: bigint}": ""}
+    spec = spec_of(world, strategy, **(columns if strategy == "delete" else {}))
     call(world, "run", spec)
     refused = world.call("rejects", "replay", spec, "--yes")
     assert refused.returncode == 1
@@ -182,8 +200,26 @@ def test_which_ones_can_be_chosen(world: World) -> None:
     out = world.home / "out.jsonl"
     call(world, "rejects", "export", "--output", out)
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == [ids[2], ids[0]]
+    assert json.loads(call(world, "rejects", "export", ids[0]))["id"] == ids[0]
     call(world, "rejects", "discard", ids[0])
     assert [row["id"] for row in rejects(world)] == [ids[2]]
+
+
+def test_an_editor_shows_no_more_than_may_be_shown_and_keeps_the_rest(world: World) -> None:
+    spec = spec_of(world, **{"retries: 0": "rejects: {mask: [day]}"})
+    call(world, "run", spec)
+    [first] = [row["id"] for row in rejects(world, "--step", "numbers")]
+    seen = world.home / "seen"
+    editor = world.home / "editor"
+    editor.write_text(f"""#!/bin/sh\ncp "$1" {seen}\nsed -i 's/"x"/"20"/' "$1"\n""")
+    editor.chmod(0o700)
+    done = world.call("rejects", "edit", first, EDITOR=str(editor))
+    assert done.returncode == 0, done.stderr
+    assert "nothing was changed" in world.call("rejects", "edit", first, EDITOR="true").stderr
+    assert "'nothing-like-it'" in world.call("rejects", "edit", first, EDITOR="nothing-like-it").stderr
+    assert json.loads(seen.read_text()) == {"id": 2, "amount": "x", "day": "***"}
+    call(world, "rejects", "replay", spec, first)
+    assert (2, 20, "2024-01-02", 21) in rows(world)
 
 
 def test_who_did_what_is_kept(world: World) -> None:
@@ -203,7 +239,7 @@ def test_who_did_what_is_kept(world: World) -> None:
     ("arguments", "message"),
     [
         (["edit", "999", "--set", "a=1"], "is not there"),
-        (["edit", "ID"], "say --record"),
+        (["edit", "ID", "--set", "a=1", "--record", "{}"], "or neither"),
         (["edit", "ID", "--set", "a"], "write path=value"),
         (["edit", "ID", "--record", "{"], "no JSON"),
         (["show", "999"], "no reject 999"),

@@ -221,8 +221,10 @@ class Postgres(Sink):
     def not_replayed(self) -> str | None:
         if self.strategy == "replace":
             return "each run of `strategy: replace` brings everything: run the pipeline again"
-        if self.strategy in ("update", "delete") and self.newer_by is None:
-            return f"without `newer_by` nothing tells whether `{self.strategy}` would undo what is newer than a reject"
+        if self.strategy == "delete":
+            return "nothing tells whether `strategy: delete` would delete what is newer than a reject"
+        if self.strategy == "update" and self.newer_by is None:
+            return "without `newer_by` nothing tells whether `strategy: update` would undo what is newer than a reject"
         return None
 
     def simulate(self, run: Run, stream: Stream, batch: Batch) -> Simulated:
