@@ -406,3 +406,12 @@ def test_overlapping_runs_are_refused_when_the_dag_is_parsed() -> None:
     assert "step 'extract': its runs share one position in the source; give the DAG max_active_runs=1" in str(
         caught.value
     )
+
+
+def test_a_replay_is_none_of_its_business(chain: Chain) -> None:
+    task: Any = chain.tasks()[0].prepare_for_execution()
+    around = context()
+    around["dag_run"].conf = {"datahub_replay": {}}
+    with pytest.raises(AirflowFailException, match="know nothing of a replay"):
+        task.execute(around)
+    assert list((chain.home / "airflow_datahub_spool").rglob("*.zst")) == []
