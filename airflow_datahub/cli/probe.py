@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,14 +28,20 @@ def probe(
     write: Annotated[Path | None, typer.Option(help="Put what was learnt into this spec, new or existing.")] = None,
 ) -> None:
     """Ask a new API for five records: status, headers, shape, a paging. The number of requests is told beforehand."""
-    from airflow_datahub.probing.writing import block
+    from airflow_datahub.engine.secrecy import masked_error
+    from airflow_datahub.errors import DatahubError
 
     wishes = _probe(connection, path, query or [], size_param, tries or [])
-    print(*wishes.announced(), sep="\n", flush=True)
-    learnt = _learnt(wishes, asyncio.run(_ask(wishes)))
-    print(block(learnt), end="")
-    if write:
-        _write(write, learnt)
+    try:
+        _tell(wishes, wishes.announced())
+        _propose(wishes, _learnt(wishes, asyncio.run(_ask(wishes))), write)
+    except DatahubError as error:
+        raise masked_error(error, wishes.mask) from None
+
+
+def _tell(wishes: Probe, lines: Iterable[str]) -> None:
+    """At once, with no secret in it, wherever the API or the call has put one."""
+    print(*map(wishes.mask, lines), sep="\n", flush=True)
 
 
 def _probe(connection_id: str, path: str, query: Sequence[str], size_param: str, tries: Sequence[str]) -> Probe:
@@ -72,7 +78,7 @@ async def _ask(wishes: Probe) -> list[Reaction]:
 
     found = []
     async for reaction in wishes.reactions(Console("error")):
-        print(*telling.reaction(reaction), sep="\n", flush=True)
+        _tell(wishes, telling.reaction(reaction))
         found.append(reaction)
     if found[-1].enough:
         print("the API wants a pause: nothing more is asked")
@@ -95,10 +101,10 @@ def _learnt(wishes: Probe, reactions: Sequence[Reaction]) -> Learnt:
         print(f"authentication: {', '.join(works)}; for the extra: {dict(WAYS[works[0]])}")
     document = shape.document(first.answer)
     records = shape.records(document)
-    print(*map(first.answer.masked, telling.shape(records)), sep="\n")
+    _tell(wishes, telling.shape(records))
     evidence = Evidence(document, first.answer.headers, records, wishes.size_param, _sizes(first, good))
     proposal = evidence.proposal()
-    print(*map(first.answer.masked, telling.proposal(proposal)), sep="\n")
+    _tell(wishes, telling.proposal(proposal))
     query: dict[str, Any] = {"query": dict(wishes.query)} if wishes.query else {}
     place = {"records": records.path} if records.path else {}
     config = {"connection": wishes.connection.id, "path": first.question.path, **query, **place}
@@ -116,10 +122,20 @@ def _sizes(first: Reaction, good: Sequence[Reaction]) -> dict[int, int]:
     }
 
 
-def _write(path: Path, learnt: Learnt) -> None:
+def _propose(wishes: Probe, learnt: Learnt, path: Path | None) -> None:
+    """Print the lines of a spec, and put them into one. Raises ConfigurationError."""
     from airflow_datahub.errors import ConfigurationError
-    from airflow_datahub.probing.writing import Unsafe, written
+    from airflow_datahub.probing.writing import Unsafe, block, written
 
+    lines = block(learnt)
+    _tell(wishes, lines.splitlines())
+    if path is None:
+        return
+    if wishes.mask(lines) != lines:
+        raise ConfigurationError(
+            f"{path} stays as it is, as the lines above hold a secret: put it into the connection, and for one in the "
+            'query {"auth": "api_key", "param": …} into its extra'
+        )
     try:
         written(path, learnt)
     except Unsafe as error:

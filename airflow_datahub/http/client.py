@@ -80,12 +80,13 @@ class Client:
 
     At most `concurrency` requests are under way at once, fewer where the connection says so. `rate_limit` is the number
     of requests a second to begin with; what the API's answers say wins, up to what the connection allows. `largest` is
-    the size of an answer in bytes, where the connection allows more. No log line holds an address as it was sent: a key
+    the size of an answer in bytes, where the connection allows more. A connection that is `kept` may turn out to be
+    closed, and what was sent is sent again on another. No log line holds an address as it was sent: a key
     may be part of it."""
 
     def __init__(
         self, connection_id: str, run: Run, *, concurrency: int = 10, rate_limit: float | None = None,
-        largest: int | None = None,
+        largest: int | None = None, kept: bool = True,
     ):  # fmt: skip
         """Reads the connection, whose errors are ConfigurationError; asks nothing yet."""
         self._run = run
@@ -96,7 +97,7 @@ class Client:
         concurrency = min(concurrency, self._target.allowed.concurrency or concurrency)
         self._lanes = Lanes(concurrency)
         self._signing = asyncio.Lock()
-        self._transport = Transport(self._target, concurrency)
+        self._transport = Transport(self._target, concurrency, kept)
         self._headers = {
             "user-agent": f"airflow-datahub/{__version__}",
             "accept": "application/json",

@@ -75,9 +75,10 @@ class _Pinned(AbstractResolver):
 class Transport:
     """Connections to the hosts that a target leads to; used within one event loop."""
 
-    def __init__(self, target: Target, connections: int):
+    def __init__(self, target: Target, connections: int, kept: bool = True):
+        """Not `kept`, each request has a connection of its own, and is sent once."""
         self._target = target
-        self._connections = connections
+        self._connections, self._kept = connections, kept
         trusted = [str(URL.build(scheme="http", host=host).raw_host) for host in target.trusted]
         self._hosts = Hosts(target.connection, trusted, target.policy.connect)
         self._opened: aiohttp.ClientSession | None = None
@@ -150,7 +151,8 @@ class Transport:
             self._opened = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     ssl=_tls(self._target), resolver=_Pinned(self._hosts), use_dns_cache=False,
-                    limit=self._connections, keepalive_timeout=KEPT_ALIVE,
+                    limit=self._connections, force_close=not self._kept,
+                    keepalive_timeout=KEPT_ALIVE if self._kept else None,
                 ),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._target.policy.connect),
                 cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, auto_decompress=False,

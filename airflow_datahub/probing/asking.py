@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from airflow_datahub.contract import Connection, Log, Run
 from airflow_datahub.errors import ConfigurationError, DatahubError, RetryLater
@@ -12,6 +13,7 @@ from airflow_datahub.http.auth import FIELDS
 from airflow_datahub.http.client import Answer, Client
 from airflow_datahub.http.rate import tightest
 from airflow_datahub.http.target import target_of
+from airflow_datahub.masking import SHORTEST, Mask, names_a_secret
 
 FEW = 5
 """Records that are asked for, where not sizes are what is tried."""
@@ -71,16 +73,22 @@ class Probe:
     sizes: bool = False
     paths: tuple[str, ...] = ()
     auth: bool = False
+    mask: Mask = field(default_factory=Mask, repr=False)
+    """Takes the secrets out of all that is told: those of the connection, tokens, and what a query gives by name."""
+
+    def __post_init__(self) -> None:
+        for secret in self._given():
+            self.mask.add(secret)
 
     def announced(self) -> list[str]:
         """A line that says how many requests there will be at most, and one for each question, without secrets.
         Raises ConfigurationError for a connection that cannot be used."""
-        target = target_of(self._signed_by(next(iter(WAYS)) if self.auth else None))
+        target = target_of(self._signed_by(next(iter(WAYS)) if self.auth else None), self.mask.add)
         each = WITH_TOKENS if not self.auth and self.connection.extra.get("auth") == "oauth2" else 1
         questions = [*self._first(), *self._more(None)]
         count = len(questions) * each
         lines = [f"asks at most {count} request{'s' * (count > 1)} of connection {self.connection.id!r}:"]
-        return lines + [target.masked(self._told(question, target.base)) for question in questions]
+        return lines + [self.mask(self._told(question, target.base)) for question in questions]
 
     async def reactions(self, log: Log) -> AsyncIterator[Reaction]:
         """Ask one question after the other, those about sizes and paths in the way of authenticating that works. Ends
@@ -106,6 +114,11 @@ class Probe:
         yield from (Question(path, way=way) for path in self.paths)
         yield from (Question(self.path, size, way) for size in SIZES if self.sizes)
 
+    def _given(self) -> Iterator[str]:
+        queries = [urlsplit(path).query for path in (self.path, *self.paths)]
+        pairs = [*self.query.items(), *(pair for query in queries for pair in parse_qsl(query))]
+        return (value for name, value in pairs if names_a_secret(name) and len(value) >= SHORTEST)
+
     def _told(self, question: Question, base: str) -> str:
         parts = [f"{name}={value}" for name, value in self._asked(question).items()]
         mark = "&" if "?" in question.path else "?"
@@ -117,9 +130,9 @@ class Probe:
 
     async def _ask(self, question: Question, log: Log) -> Reaction:
         connection = self._signed_by(question.way)
-        run = Run(pipeline="probe", run_id="probe", connections=lambda _: connection, log=log)
+        run = Run(pipeline="probe", run_id="probe", connections=lambda _: connection, log=log, mask=self.mask)
         try:
-            async with Client(connection.id, run, concurrency=1) as client:
+            async with Client(connection.id, run, concurrency=1, kept=False) as client:
                 answer, _ = await client.get(question.path, self._asked(question), lambda answer: answer, HANDED_OVER)
                 failure = "" if answer.status < 300 else str(client.refusal(answer))
         except DatahubError as error:

@@ -14,10 +14,11 @@ import pytest
 from airflow_datahub.demo.mock_api import MockApi
 from airflow_datahub.spec import load
 from tests.cli.conftest import Call
-from tests.hostile import Asked, Hostile, Reply, Reset, reply
+from tests.hostile import Asked, Close, Hostile, Reply, Reset, reply
 from tests.world import EVENTS, ROOT, http_connection
 
 SECRET = "s3cr3t/key+1"
+TOKEN = "t0ken-that-was-fetched"
 PAGE = {"data": [{"id": "a", "at": "2024-01-15T09:50:00Z", "user": {"name": None}}, {"id": 2}], "nextCursor": "c"}
 
 
@@ -181,6 +182,66 @@ def test_tokens_are_counted(call: Call, monkeypatch: pytest.MonkeyPatch) -> None
     assert code == 1
     assert "asks at most 4 requests" in said
     assert len(server.asked) == 4
+
+
+def test_a_token_and_the_question_are_sent_once_each(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that ends kept connections under the next request gets it once more from a client that keeps them."""
+
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "POST":
+            return reply({"access_token": TOKEN, "expires_in": 60})
+        return reply(PAGE) if asked.headers.get("connection") == "close" else [Close]
+
+    with Hostile(answer) as server:
+        connect(monkeypatch, server, auth="oauth2", oauth_url=f"http://127.0.0.1:{server.port}/token")
+        code, said = call("probe", "api", "/events")
+    assert code == 0, said
+    assert [asked.method for asked in server.asked] == ["POST", "GET"]
+
+
+ECHOES: dict[str, Any] = {
+    "records": {SECRET: [{"id": 1}]},
+    "fields": [{SECRET: 1, TOKEN: {"of": TOKEN}}],
+    "paging": {"data": [{"id": 1}], "next" + SECRET: {"nextCursor": "c"}},
+    "no list": {SECRET: 1, TOKEN: 2},
+    "no JSON": f"<p>{SECRET} {TOKEN}</p>",
+    "refused": f"{SECRET} {TOKEN}",
+}
+
+
+@pytest.mark.parametrize("kind", ECHOES)
+def test_nothing_that_it_tells_or_writes_holds_a_secret(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    echoed = reply(ECHOES[kind], 400 if kind == "refused" else 200, x_echo=TOKEN, **{f"x-{TOKEN}": SECRET})
+
+    def answer(asked: Asked) -> Reply:
+        return reply({"access_token": TOKEN, "expires_in": 60}) if asked.method == "POST" else echoed
+
+    with Hostile(answer) as server:
+        connect(monkeypatch, server, auth="oauth2", oauth_url=f"http://127.0.0.1:{server.port}/token")
+        _, said = call("probe", "api", "/events", "--try", "sizes", "--write", tmp_path / "spec.yaml")
+    written = "".join(path.read_text() for path in tmp_path.iterdir())
+    assert "***" in said
+    assert [secret for secret in (SECRET, TOKEN) if secret in said + written] == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["/e", "--query", "api_key=other/s3cret"], ["/e?access_token=other/s3cret"], ["/e", "--query", f"k={SECRET}"]],
+)
+def test_a_secret_of_the_call_is_sent_and_neither_told_nor_written(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
+) -> None:
+    with Hostile(lambda asked: reply({**PAGE, "you": asked.target})) as server:
+        connect(monkeypatch, server)
+        assert call("probe", "api", *arguments)[0] == 0
+        code, said = call("probe", "api", *arguments, "--write", tmp_path / "spec.yaml")
+    assert code == 1
+    assert "stays as it is, as the lines above hold a secret" in said
+    assert [secret for secret in (SECRET, "s3cret") if secret in said] == []
+    assert {"other/s3cret", SECRET} & set(server.asked[0].query.values())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
