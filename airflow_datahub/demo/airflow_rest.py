@@ -25,7 +25,7 @@ class AirflowRest:
         """Without a slash at its end."""
         self.login = login
         self.password = password
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=30)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=120)
 
     def token(self) -> str:
         """A fresh bearer token (a day)."""

@@ -66,8 +66,8 @@ def check(store: Store, schema: int) -> None:
     assert store.positions.of("events") == []
     store.logs.add("events", "run-1", [LogLine(datetime.now(UTC), "info", "page", {})], prune=True)
     assert [line.event for line in store.logs.of("events", "run-1")] == ["page"]
-    assert store.replays.take("events", "replay-1", EVERY) == 1
-    assert [row.record for row in store.replays.taken("events", "replay-1", 0, 10)] == [{"id": 1}]
+    assert store.replays.take("events", "replay-1", EVERY, "me") == 1
+    assert [row.record for row in store.replays.taken("events", "replay-1", ["extract"], 0, 10)] == [{"id": 1}]
 
 
 @pytest.mark.parametrize("schema", [1, 2, 3, 4, 5, 6, 7])
